@@ -1,0 +1,253 @@
+/*
+ * AMD-V behind struct hv_ops: APM Vol. 2, chapter 15.
+ *
+ * Between CLGI and STGI nothing interrupts this CPU, which is what makes
+ * leaving the guest's FS, GS, TR and system-call MSRs live across the exits
+ * that the kernel handles itself safe: no NMI can look for its stack through
+ * the guest's TR. VMLOAD and VMSAVE are then paid only on the way to ring 3
+ * and when a physical interrupt is due.
+ *
+ * Clean bits and decode assists are not used: no emulator here can test them.
+ */
+#include "arch/frames.h"
+#include "arch/mmu.h"
+#include "arch/panic.h"
+#include "arch/svm/svm.h"
+#include "arch/svm/svm_exit.h"
+#include "arch/x86.h"
+
+#define CPUID_SVM BIT(2)       /* 8000_0001 ECX */
+#define SVM_EDX_NPT BIT(0)     /* 8000_000A EDX */
+#define SVM_EDX_NRIP BIT(3)
+#define SVM_EDX_FLUSH_ASID BIT(6)
+#define VM_CR_SVMDIS BIT(4)
+
+/* #DB and #AC can be raised endlessly by their own delivery: each passes
+ * through here and so stays interruptible. #MC is the host's. */
+#define EXCEPTIONS (BIT(EXC_DB) | BIT(EXC_AC) | BIT(EXC_MC))
+
+#define INTERCEPT1 \
+	(SVM_I1_INTR | SVM_I1_NMI | SVM_I1_INIT | SVM_I1_VINTR | SVM_I1_RDPMC | SVM_I1_CPUID | \
+	 SVM_I1_RSM | SVM_I1_INVD | SVM_I1_HLT | SVM_I1_INVLPGA | SVM_I1_IOIO | SVM_I1_MSR | \
+	 SVM_I1_FERR | SVM_I1_SHUTDOWN)
+#define INTERCEPT2 \
+	(SVM_I2_VMRUN | SVM_I2_VMMCALL | SVM_I2_VMLOAD | SVM_I2_VMSAVE | SVM_I2_STGI | \
+	 SVM_I2_CLGI | SVM_I2_SKINIT | SVM_I2_WBINVD | SVM_I2_MONITOR | SVM_I2_MWAIT | \
+	 SVM_I2_MWAIT_ARMED | SVM_I2_XSETBV | SVM_I2_RDPRU)
+#define INTERCEPT3 \
+	(SVM_I3_INVLPGB | SVM_I3_INVLPGB_ILLEGAL | SVM_I3_MCOMMIT | SVM_I3_TLBSYNC)
+#define CR_WRITES (BIT(0) | BIT(4) | BIT(8))
+#define DR_ALL 0xffff
+
+struct svm_cpu svm_cpus[MAX_CPUS];
+bool svm_has_nrip, svm_has_flush_by_asid;
+static u32 asid_count;
+
+static enum err cpu_on(void)
+{
+	struct svm_cpu *c = &svm_cpus[this_cpu()->index];
+	void *save = mmu_frame_alloc(0), *host = mmu_frame_alloc(0);
+
+	if (!save || !host)
+		return ERR_NOMEM;
+	if (rdmsr(MSR_AMD_VM_CR) & VM_CR_SVMDIS)
+		return ERR_NODEV;
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
+	wrmsr(MSR_AMD_VM_HSAVE_PA, phys_of(save));
+	c->save_area = phys_of(save);
+	c->host_area = phys_of(host);
+	svm_vmsave(c->host_area);
+	asid_init(&c->asid, this_cpu()->index, asid_count);
+	return OK;
+}
+
+static void cpu_off(void)
+{
+	__asm__ volatile("stgi" ::: "memory");
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) & ~EFER_SVME);
+}
+
+static enum err vcpu_init(struct hv_vcpu *v, u64 tsc_offset, u16 owner)
+{
+	struct vmcb *b = mmu_frame_alloc(owner);
+
+	if (!b)
+		return ERR_NOMEM;
+	v->area = b;
+	v->area_hpa = phys_of(b);
+	b->cr_writes = CR_WRITES;
+	b->dr_reads = b->dr_writes = DR_ALL;
+	b->exceptions = EXCEPTIONS;
+	b->intercept1 = INTERCEPT1;
+	b->intercept2 = INTERCEPT2;
+	b->intercept3 = INTERCEPT3;
+	b->iopm_base = svm_iopm();
+	b->msrpm_base = svm_msrpm();
+	b->tsc_offset = tsc_offset;
+	b->np_enable = 1;
+	b->n_cr3 = v->nested_root;
+	svm_state_reset(b);
+	v->rip = b->rip;
+	v->rflags = b->rflags;
+	v->asid = 0;
+	return OK;
+}
+
+static void vcpu_fini(struct hv_vcpu *v, u16 owner)
+{
+	if (v->area)
+		mmu_frame_free(v->area, owner);
+	v->area = NULL;
+}
+
+static void load(struct hv_vcpu *v)
+{
+	v->host_area = svm_cpus[this_cpu()->index].host_area;
+	v->live = 0;
+}
+
+static void put(struct hv_vcpu *v)
+{
+	v->host_area = 0;
+}
+
+static void set_tsc_offset(struct hv_vcpu *v, u64 offset)
+{
+	svm_vmcb(v)->tsc_offset = offset;
+}
+
+static void close_gif(void)
+{
+	__asm__ volatile("clgi" ::: "memory");
+}
+
+static void open_gif(struct hv_vcpu *v)
+{
+	if (v->live) {
+		svm_vmsave(v->area_hpa);
+		svm_vmload(v->host_area);
+		v->live = 0;
+	}
+	__asm__ volatile("stgi" ::: "memory");
+}
+
+/* Hardware disarms the host's breakpoints at #VMEXIT; QEMU's TCG does not. */
+static void run_with_breakpoints(struct hv_vcpu *v)
+{
+	write_dr0(v->dr[0]);
+	write_dr1(v->dr[1]);
+	write_dr2(v->dr[2]);
+	write_dr3(v->dr[3]);
+	svm_switch(v, v->area_hpa);
+	write_dr7(0x400);
+}
+
+static void run(struct hv_vcpu *v)
+{
+	struct vmcb *b = svm_vmcb(v);
+
+	b->rax = v->gpr[HV_RAX];
+	b->rsp = v->gpr[HV_RSP];
+	b->rip = v->rip;
+	b->rflags = v->rflags;
+	b->int_shadow = v->shadow;
+	b->int_ctl = SVM_V_INTR_MASKING | v->tpr;
+	if (unlikely(v->want_window))
+		b->int_ctl |= SVM_V_IRQ | SVM_V_PRIO_MAX | SVM_V_IGN_TPR;
+	if (unlikely(v->inject.valid)) {
+		b->event_inj = svm_event_pack(&v->inject);
+		v->inject.valid = 0;
+	} else {
+		b->event_inj = 0;
+	}
+	b->intercept1 = v->watch_iret ? INTERCEPT1 | SVM_I1_IRET : INTERCEPT1;
+	if (unlikely(!v->live || v->flush)) {
+		/* another vCPU can have used up this CPU's ASIDs only while open */
+		b->tlb_control = asid_prepare(&svm_cpus[this_cpu()->index].asid, v,
+					      svm_has_flush_by_asid);
+		b->asid = v->asid;
+		if (!v->live)
+			svm_vmload(v->area_hpa);
+		v->live = 1;
+	}
+	if (unlikely(b->dr7 & 0xff))
+		run_with_breakpoints(v);
+	else
+		svm_switch(v, v->area_hpa);
+	b->tlb_control = SVM_TLB_NONE;
+	v->gpr[HV_RAX] = b->rax;
+	v->gpr[HV_RSP] = b->rsp;
+	v->rip = b->rip;
+	v->rflags = b->rflags;
+	v->shadow = b->int_shadow & 1;
+	v->tpr = b->int_ctl & SVM_V_TPR_MASK;
+	svm_decode_exit(v, b, svm_has_nrip);
+}
+
+static void describe(char *buf, size_t size)
+{
+	static const char *const text[] = {
+		"NPT", "NPT, next RIP", "NPT, flush by ASID", "NPT, next RIP, flush by ASID",
+	};
+	const char *s = text[svm_has_nrip + 2 * svm_has_flush_by_asid];
+	size_t i = 0;
+
+	for (; s[i] && i + 1 < size; i++)
+		buf[i] = s[i];
+	if (size)
+		buf[i] = 0;
+}
+
+static struct hv_ops svm_ops = {
+	.name = "AMD-V",
+	.cpu_on = cpu_on,
+	.cpu_off = cpu_off,
+	.describe = describe,
+	.vcpu_init = vcpu_init,
+	.vcpu_fini = vcpu_fini,
+	.load = load,
+	.put = put,
+	.run = run,
+	.close = close_gif,
+	.open = open_gif,
+	.get_state = svm_get_state,
+	.set_state = svm_set_state,
+	.get_mmu = svm_get_mmu,
+	.set_cr = svm_set_cr,
+	.get_cr = svm_get_cr,
+	.set_dr = svm_set_dr,
+	.get_msr = svm_get_msr,
+	.set_msr = svm_set_msr,
+	.set_tsc_offset = set_tsc_offset,
+};
+
+const struct hv_ops *svm_probe(const char **why)
+{
+	u32 r[4];
+
+	cpuid_count(0x80000000, 0, r);
+	if (r[0] < 0x8000000a) {
+		*why = "the CPU has no AMD-V";
+		return NULL;
+	}
+	cpuid_count(0x80000001, 0, r);
+	if (!(r[2] & CPUID_SVM)) {
+		*why = "the CPU has no AMD-V";
+		return NULL;
+	}
+	if (rdmsr(MSR_AMD_VM_CR) & VM_CR_SVMDIS) {
+		*why = "AMD-V is disabled: enable SVM (virtualization) in the firmware's setup";
+		return NULL;
+	}
+	cpuid_count(0x8000000a, 0, r);
+	if (!(r[3] & SVM_EDX_NPT)) {
+		*why = "the CPU's AMD-V has no nested paging";
+		return NULL;
+	}
+	asid_count = r[1];
+	svm_has_nrip = r[3] & SVM_EDX_NRIP;
+	svm_has_flush_by_asid = r[3] & SVM_EDX_FLUSH_ASID;
+	svm_ops.nested = &mmu_npt;
+	svm_maps_init();
+	return &svm_ops;
+}
