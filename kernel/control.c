@@ -1,0 +1,235 @@
+/*
+ * Administration over the VMs: what kernel/control.h promises, on CPU 0.
+ * Start and stop begin a job and then step everybody's jobs until theirs is
+ * done, so that nothing stands still meanwhile.
+ */
+#include "kernel/control.h"
+
+#include "arch/log.h"
+#include "arch/x86.h"
+#include "kernel/host.h"
+#include "kernel/pages.h"
+#include "kernel/print.h"
+#include "kernel/string.h"
+#include "kernel/time.h"
+#include "kernel/vm.h"
+
+#define WAIT_NS 30000000000ull /* a job that takes longer goes on by itself */
+
+static const struct host_facts *facts;
+
+void host_init(const struct host_facts *f)
+{
+	facts = f;
+}
+
+u32 vm_count(void)
+{
+	return vms_count;
+}
+
+struct vm *vm_at(u32 i)
+{
+	return &vms[i];
+}
+
+const char *vm_name(const struct vm *vm)
+{
+	return vm->config->name;
+}
+
+void vm_describe(const struct vm *vm, struct vm_info *out)
+{
+	u64 kernel = pages_owned(vm->id, PAGE_KERNEL);
+
+	*out = (struct vm_info){
+		.name = vm->config->name,
+		.state = vm_state_name(vm),
+		.cpu_count = vm->config->cpu_count,
+		.memory = vm->config->memory,
+		.exits = vm_exits(vm),
+		.port = (struct console_port *)&vm->port,
+	};
+	str_format(out->reason, sizeof(out->reason), "%s", vm->reason);
+	for (u32 i = 0; i < vm->config->cpu_count; i++)
+		out->cpus[i] = vm->config->cpus[i];
+	if (vm->state == VM_RUNNING || vm->state == VM_STOPPING)
+		out->uptime = time_now() - vm->started;
+	out->mem_guest = pages_owned(vm->id, PAGE_CHUNK);
+	out->mem_monitor = pages_owned(vm->id, PAGE_USER);
+	out->mem_scrollback = vm->scrollback ? CONSOLE_SCROLLBACK_SIZE : 0;
+	out->mem_kernel = vm->vcpu_count * vcpu_footprint() + (vm->page ? PAGE_SIZE : 0) +
+			  (vm->space.extents ? 2 * PAGE_SIZE : 0);
+	out->mem_tables = kernel - out->mem_scrollback - out->mem_kernel;
+}
+
+/* Step everything until vm's job is done; false: it takes too long. */
+static bool wait_for(const struct vm *vm, enum vm_state a, enum vm_state b)
+{
+	ns_t end = time_now() + WAIT_NS;
+
+	while (vm->state != a && vm->state != b) {
+		if (time_now() > end)
+			return false;
+		host_step();
+	}
+	return true;
+}
+
+static const char *cannot(const struct vm *vm, const char *wanted)
+{
+	static char text[128];
+
+	if (!vm->valid)
+		return "the configuration refused it, see log";
+	str_format(text, sizeof(text), "it is %s%s", vm->state == VM_OFF ? "not " : "",
+		   vm->state == VM_OFF ? "running" : vm_state_name(vm));
+	(void)wanted;
+	return text;
+}
+
+enum err vm_start(struct vm *vm, const char **why)
+{
+	enum err e = vm_begin_start(vm);
+
+	if (e != OK) {
+		*why = cannot(vm, "start");
+		return e;
+	}
+	if (!wait_for(vm, VM_RUNNING, VM_OFF)) {
+		*why = "it is still being started, see list";
+		return ERR_TIMEOUT;
+	}
+	if (vm->state == VM_OFF && vm->end == VM_END_NO_MEMORY) {
+		*why = vm->reason;
+		return ERR_NOMEM;
+	}
+	return OK;
+}
+
+enum err vm_stop(struct vm *vm, const char **why)
+{
+	enum err e = vm_begin_stop(vm, VM_END_STOPPED);
+
+	if (e != OK) {
+		*why = cannot(vm, "stop");
+		return e;
+	}
+	if (!wait_for(vm, VM_OFF, VM_OFF)) {
+		*why = "it is still being stopped, see list";
+		return ERR_TIMEOUT;
+	}
+	return OK;
+}
+
+enum err vm_reset(struct vm *vm, const char **why)
+{
+	enum err e = vm_begin_stop(vm, VM_END_RESET_ADMIN);
+
+	if (e != OK) {
+		*why = cannot(vm, "reset");
+		return e;
+	}
+	/* first out of RUNNING, then into it again */
+	while (vm->state == VM_STOPPING || vm->state == VM_RELEASING)
+		host_step();
+	if (!wait_for(vm, VM_RUNNING, VM_OFF)) {
+		*why = "it is still being reset, see list";
+		return ERR_TIMEOUT;
+	}
+	return OK;
+}
+
+u32 vm_stat_rows(const struct vm *vm, struct stat_row *rows, u32 max)
+{
+	u32 n = 0;
+
+	for (u32 r = 0; r < HV_EXIT_COUNT && n < max; r++, n++) {
+		rows[n].name = hv_reason_name(r);
+		rows[n].count = vm->vcpu_count ? 0 : vm->last.exits[r];
+		for (u32 i = 0; i < vm->vcpu_count; i++)
+			rows[n].count += vm->vcpus[i]->stats.exits[r];
+	}
+	return n;
+}
+
+void vm_times(const struct vm *vm, ns_t *guest, ns_t *kernel, ns_t *monitor)
+{
+	struct vcpu_stats sum = { 0 };
+
+	if (!vm->vcpu_count)
+		sum = vm->last;
+	for (u32 i = 0; i < vm->vcpu_count; i++) {
+		sum.tsc_guest += vm->vcpus[i]->stats.tsc_guest;
+		sum.tsc_kernel += vm->vcpus[i]->stats.tsc_kernel;
+		sum.tsc_monitor += vm->vcpus[i]->stats.tsc_monitor;
+	}
+	*guest = time_delta(sum.tsc_guest);
+	*kernel = time_delta(sum.tsc_kernel);
+	*monitor = time_delta(sum.tsc_monitor);
+}
+
+void host_memory(struct host_mem *out)
+{
+	struct page_stats s = pages_stats();
+	u64 vm_user = 0, vm_kernel = 0;
+
+	for (u32 i = 0; i < vms_count; i++) {
+		vm_user += pages_owned(vms[i].id, PAGE_USER);
+		vm_kernel += pages_owned(vms[i].id, PAGE_KERNEL);
+	}
+	*out = (struct host_mem){
+		.total = facts->total,
+		.firmware = facts->firmware,
+		.free = s.free,
+		.dirty = s.dirty,
+		.files = facts->files,
+		.image = facts->image,
+		.lost = s.lost,
+	};
+	out->tables = 0;
+	/* split chunks are the hypervisor's but for the pages that VMs hold */
+	out->structs = s.kernel + s.user - vm_user - vm_kernel;
+}
+
+ns_t host_uptime(void)
+{
+	return time_now();
+}
+
+const char *host_platform(void)
+{
+	return facts->platform;
+}
+
+void host_poll(void)
+{
+	host_step();
+}
+
+static void stop_all(void)
+{
+	const char *why;
+
+	for (u32 i = 0; i < vms_count; i++)
+		if (vms[i].state != VM_OFF && vm_stop(&vms[i], &why) != OK)
+			log_warn("%s: %s", vm_name(&vms[i]), why);
+}
+
+const char *host_poweroff(void)
+{
+	stop_all();
+	log_info("power off");
+	console_flush();
+	facts->poweroff();
+	return "this machine knows no way to power off: switch it off by hand";
+}
+
+const char *host_reboot(void)
+{
+	stop_all();
+	log_info("reboot");
+	console_flush();
+	facts->reboot();
+	return "this machine knows no way to reboot: use its reset button";
+}

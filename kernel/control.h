@@ -1,0 +1,89 @@
+/*
+ * What administration can see and do: the seam between the shell (and later
+ * other front ends) and the VMs. Implemented by kernel/control.c.
+ *
+ * All of it runs on CPU 0, one call at a time, and never blocks for long: an
+ * operation that takes many steps calls host_poll() between them. After an
+ * error *why is a short clause for people, such as "it is running already";
+ * it is never NULL then, and stays valid until the next call.
+ */
+#ifndef KERNEL_CONTROL_H
+#define KERNEL_CONTROL_H
+
+#include "arch/types.h"
+
+#define CONTROL_MAX_CPUS 64
+
+struct vm;
+struct console_port;
+
+struct vm_info {
+	const char *name;
+	const char *state; /* "running", "stopped", "halted", "failed", "invalid", ... */
+	char reason[96];   /* why it is in that state; "" nothing to say */
+	u32 cpus[CONTROL_MAX_CPUS]; /* physical CPUs, by number */
+	u32 cpu_count;
+	u64 memory;   /* guest RAM as configured, bytes */
+	ns_t uptime;  /* since its last start; 0 while stopped */
+	u64 exits;    /* since its last start */
+	/* bytes held right now */
+	u64 mem_guest;	    /* guest RAM */
+	u64 mem_monitor;    /* the monitor's own pages (not the shared image) */
+	u64 mem_tables;	    /* NPT/EPT and the monitor's page tables */
+	u64 mem_kernel;	    /* VMCB, vCPUs, maps, FPU areas, ... */
+	u64 mem_scrollback; /* console */
+	struct console_port *port;
+};
+
+/* VMs in configuration order; those that were refused are among them. */
+u32 vm_count(void);
+struct vm *vm_at(u32 i);
+const char *vm_name(const struct vm *vm);
+void vm_describe(const struct vm *vm, struct vm_info *out);
+
+/* Complete when they return. */
+enum err vm_start(struct vm *vm, const char **why) MUST_CHECK;
+enum err vm_stop(struct vm *vm, const char **why) MUST_CHECK;
+/* Power cycle, whatever on_reboot says; a stopped VM is an error. */
+enum err vm_reset(struct vm *vm, const char **why) MUST_CHECK;
+
+struct stat_row {
+	const char *name; /* an exit's reason */
+	u64 count;
+};
+
+/* Exits by reason since the last start, at most max rows, zeros included;
+ * returns how many were filled. */
+u32 vm_stat_rows(const struct vm *vm, struct stat_row *rows, u32 max);
+/* Where its vCPUs' time went since the last start, in CPU time. */
+void vm_times(const struct vm *vm, ns_t *guest, ns_t *kernel, ns_t *monitor);
+
+/* Who owns the machine's memory, bytes. total = the sum of the others and
+ * what VMs hold (vm_info's mem_*). */
+struct host_mem {
+	u64 total;    /* RAM that firmware reported */
+	u64 firmware; /* kept by firmware and ACPI */
+	u64 free;     /* pool: scrubbed, to be had */
+	u64 dirty;    /* pool: waits for being scrubbed */
+	u64 files;    /* guest images from the ESP */
+	u64 lost;     /* fragments too small to use */
+	/* the hypervisor's own */
+	u64 image;   /* kernel and monitor images, symbols */
+	u64 tables;  /* page tables of the host */
+	u64 structs; /* stacks, per-CPU data, page metadata, shell, log */
+};
+
+void host_memory(struct host_mem *out);
+ns_t host_uptime(void);
+/* One line: processor and the features used, e.g. "AMD-V with NPT, 4 CPUs". */
+const char *host_platform(void);
+
+/* One bounded step of CPU 0's other duties (console, scrubbing, ...). */
+void host_poll(void);
+
+/* Stop all VMs, then the machine. They return only if the machine would not
+ * do it; then why. */
+const char *host_poweroff(void);
+const char *host_reboot(void);
+
+#endif

@@ -1,0 +1,523 @@
+/*
+ * A VM's CPUID table, see cpuid.h: the allow-list, by the names of Intel SDM
+ * Vol. 2A and AMD APM Vol. 3. A bit is named here only if whatever comes with
+ * it (instructions, MSRs, CR4 bits, XSAVE state) works in a guest: the MSR
+ * table (msrs.c) must have the MSRs that a bit promises, and a bit whose MSRs
+ * are missing there (speculation controls, PMU, thermal) must not be here.
+ */
+#include "kernel/cpuid.h"
+
+#define EXT 0x80000000u
+#define HV 0x40000000u
+
+#define XCR0_X87 BIT(0)
+#define XCR0_SSE BIT(1)
+#define XCR0_AVX BIT(2)
+#define XCR0_AVX512 (BIT(5) | BIT(6) | BIT(7))
+
+#define B(n) (1u << (n))
+
+/* ------------------------------------------------------- the allow-list */
+
+/* Leaf 1 ECX */
+#define L1C_PCID B(17)
+#define L1C_X2APIC B(21)
+#define L1C_TSC_DEADLINE B(24)
+#define L1C_XSAVE B(26)
+#define L1C_OSXSAVE B(27)
+#define L1C_HYPERVISOR B(31)
+#define L1C_AVX (B(12) /* FMA */ | B(28) /* AVX */ | B(29) /* F16C */)
+#define L1C_ALLOW                                                                                  \
+	(B(0) /* SSE3 */ | B(1) /* PCLMULQDQ */ | B(9) /* SSSE3 */ | B(13) /* CMPXCHG16B */ |      \
+	 L1C_PCID | B(19) /* SSE4.1 */ | B(20) /* SSE4.2 */ | B(22) /* MOVBE */ |                  \
+	 B(23) /* POPCNT */ | B(25) /* AES */ | L1C_XSAVE | L1C_AVX | B(30) /* RDRAND */)
+
+/* Leaf 1 EDX; the first part has copies in AMD's leaf 8000_0001 */
+#define L1D_APIC B(9)
+#define L1D_HTT B(28)
+#define L1D_COMMON                                                                                 \
+	(B(0) /* FPU */ | B(1) /* VME */ | B(2) /* DE */ | B(3) /* PSE */ | B(4) /* TSC */ |       \
+	 B(5) /* MSR */ | B(6) /* PAE */ | B(7) /* MCE */ | B(8) /* CMPXCHG8B */ | L1D_APIC |      \
+	 B(12) /* MTRR */ | B(13) /* PGE */ | B(14) /* MCA */ | B(15) /* CMOV */ |                 \
+	 B(16) /* PAT */ | B(17) /* PSE36 */ | B(23) /* MMX */ | B(24) /* FXSR */)
+#define L1D_ALLOW                                                                                  \
+	(L1D_COMMON | B(11) /* SEP */ | B(19) /* CLFLUSH */ | B(25) /* SSE */ | B(26) /* SSE2 */ | \
+	 B(27) /* self-snoop */)
+
+/* Leaf 6 EAX */
+#define L6A_ARAT B(2)
+
+/* Leaf 7 subleaf 0. Not here: HLE and RTM (no TSX_CTRL), MPX, PT, PKU, CET. */
+#define L7B_TSC_ADJUST B(1)
+#define L7B_INVPCID B(10)
+#define L7B_AVX B(5) /* AVX2 */
+#define L7B_AVX512                                                                                 \
+	(B(16) /* F */ | B(17) /* DQ */ | B(21) /* IFMA */ | B(26) /* PF */ | B(27) /* ER */ |     \
+	 B(28) /* CD */ | B(30) /* BW */ | B(31) /* VL */)
+#define L7B_ALLOW                                                                                  \
+	(B(0) /* FSGSBASE */ | L7B_TSC_ADJUST | B(3) /* BMI1 */ | L7B_AVX |                        \
+	 B(6) /* FDP_EXCPTN_ONLY */ | B(7) /* SMEP */ | B(8) /* BMI2 */ | B(9) /* ERMS */ |        \
+	 L7B_INVPCID | B(13) /* no FCS, FDS */ | B(18) /* RDSEED */ | B(19) /* ADX */ |            \
+	 B(20) /* SMAP */ | B(23) /* CLFLUSHOPT */ | B(24) /* CLWB */ | B(29) /* SHA */ |          \
+	 L7B_AVX512)
+
+#define L7C_RDPID B(22)
+#define L7C_AVX (B(9) /* VAES */ | B(10) /* VPCLMULQDQ */)
+#define L7C_AVX512                                                                                 \
+	(B(1) /* VBMI */ | B(6) /* VBMI2 */ | B(11) /* VNNI */ | B(12) /* BITALG */ |              \
+	 B(14) /* VPOPCNTDQ */)
+#define L7C_ALLOW                                                                                  \
+	(B(0) /* PREFETCHWT1 */ | B(2) /* UMIP */ | B(8) /* GFNI */ | L7C_AVX | L7C_AVX512 |       \
+	 L7C_RDPID | B(25) /* CLDEMOTE */ | B(27) /* MOVDIRI */ | B(28) /* MOVDIR64B */)
+
+#define L7D_AVX512                                                                                 \
+	(B(2) /* 4VNNIW */ | B(3) /* 4FMAPS */ | B(8) /* VP2INTERSECT */ | B(23) /* FP16 */)
+/* MD_CLEAR is what VERW does: no MSR comes with it */
+#define L7D_ALLOW (L7D_AVX512 | B(4) /* FSRM */ | B(10) /* MD_CLEAR */ | B(14) /* SERIALIZE */)
+
+#define L71A_AVX (B(4) /* AVX-VNNI */ | B(23) /* AVX-IFMA */)
+#define L71A_AVX512 B(5) /* BF16 */
+#define L71A_ALLOW                                                                                 \
+	(L71A_AVX | L71A_AVX512 | B(10) /* FZRM */ | B(11) /* FSRS */ | B(12) /* FSRC */)
+
+/* Leaf 0xD subleaf 1: no XSAVES, hence no supervisor states */
+#define LD1A_XSAVEC B(1)
+#define LD1A_ALLOW (B(0) /* XSAVEOPT */ | LD1A_XSAVEC | B(2) /* XGETBV(1) */)
+
+/* Leaf 8000_0001. Not here: SVM, SKINIT, IBS, OSVW, LWP, MWAITX, perf counters. */
+#define E1C_CMP_LEGACY B(1)
+#define E1C_TOPOEXT B(22)
+#define E1C_AVX (B(11) /* XOP */ | B(16) /* FMA4 */)
+#define E1C_ALLOW                                                                                  \
+	(B(0) /* LAHF */ | B(4) /* CR8 by LOCK MOV CR0 */ | B(5) /* ABM */ | B(6) /* SSE4A */ |    \
+	 B(7) /* misaligned SSE */ | B(8) /* PREFETCHW */ | E1C_AVX | B(21) /* TBM */ | E1C_TOPOEXT)
+
+#define E1D_NX B(20)
+#define E1D_SYSCALL B(11)
+#define E1D_LM B(29)
+#define E1D_RDTSCP B(27)
+#define E1D_ALLOW                                                                                  \
+	(E1D_SYSCALL | E1D_NX | B(22) /* MMXEXT */ | B(26) /* 1 GiB pages */ | E1D_RDTSCP |        \
+	 E1D_LM | B(30) /* 3DNow! extensions */ | B(31) /* 3DNow! */)
+
+#define E7D_INVARIANT_TSC B(8)
+
+/* Leaf 8000_0008 EBX: of the speculation bits only those that say "not affected" */
+#define E8B_ALLOW                                                                                  \
+	(B(0) /* CLZERO */ | B(2) /* XSAVE error pointers */ | B(26) /* SSB_NO */ |                \
+	 B(29) /* BTC_NO */)
+
+#define E21A_ALLOW                                                                                 \
+	(B(0) /* no nested data breakpoints */ | B(2) /* LFENCE serialises */ |                    \
+	 B(6) /* null selector clears base */ | B(10) /* FSRS */ | B(11) /* FSRC */ |              \
+	 B(29) /* SRSO_NO */)
+
+/* Leaf 4000_0001 EAX: KVM's paravirtual features */
+#define HV1A_FEATURES                                                                              \
+	(B(1) /* NOP_IO_DELAY */ | B(3) /* CLOCKSOURCE2 */ | B(24) /* CLOCKSOURCE_STABLE_BIT */)
+
+/* ------------------------------------------------------------- building */
+
+static u32 host_reg(const struct cpuid_params *p, u32 leaf, u32 sub, enum cpuid_reg reg)
+{
+	u32 r[4];
+
+	p->host(leaf, sub, r);
+	return r[reg];
+}
+
+static enum cpuid_vendor vendor_of(const u32 r[4])
+{
+	if (r[CPUID_EBX] == 0x756e6547) /* Genu */
+		return CPUID_VENDOR_INTEL;
+	if (r[CPUID_EBX] == 0x68747541 || r[CPUID_EBX] == 0x6f677948) /* Auth, Hygo */
+		return CPUID_VENDOR_AMD;
+	return CPUID_VENDOR_OTHER;
+}
+
+static void copy(u32 dst[4], const u32 src[4])
+{
+	dst[0] = src[0];
+	dst[1] = src[1];
+	dst[2] = src[2];
+	dst[3] = src[3];
+}
+
+static void mask(u32 r[4], u32 a, u32 b, u32 c, u32 d)
+{
+	r[CPUID_EAX] &= a;
+	r[CPUID_EBX] &= b;
+	r[CPUID_ECX] &= c;
+	r[CPUID_EDX] &= d;
+}
+
+/* The XCR0 bits a guest may set: what host and kernel have, AVX-512 in one piece. */
+static u64 xcr0_mask(const struct cpuid_params *p, u32 host_max)
+{
+	u64 bits;
+
+	if (host_max < 0xd || !(host_reg(p, 1, 0, CPUID_ECX) & L1C_XSAVE))
+		return 0;
+	bits = host_reg(p, 0xd, 0, CPUID_EAX) & p->xcr0_allowed;
+	bits &= XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512;
+	if ((bits & (XCR0_X87 | XCR0_SSE)) != (XCR0_X87 | XCR0_SSE))
+		return 0;
+	if (!(bits & XCR0_AVX) || (bits & XCR0_AVX512) != XCR0_AVX512)
+		bits &= ~XCR0_AVX512;
+	return bits;
+}
+
+static void build_leaf1(struct cpuid_table *t, const struct cpuid_params *p)
+{
+	u32 *r = t->basic[1], drop = 0, logical = 1u << t->topo_shift;
+
+	p->host(1, 0, r);
+	if (!t->xcr0)
+		drop |= L1C_XSAVE;
+	if (!(t->xcr0 & XCR0_AVX))
+		drop |= L1C_AVX;
+	if (!p->pcid)
+		drop |= L1C_PCID;
+	mask(r, ~0u, 0xff00 /* CLFLUSH line */, L1C_ALLOW & ~drop, L1D_ALLOW);
+	r[CPUID_EBX] |= MIN(logical, 255u) << 16;
+	/* What our LAPIC and entry code provide on any host */
+	r[CPUID_ECX] |= L1C_X2APIC | L1C_TSC_DEADLINE | L1C_HYPERVISOR;
+	r[CPUID_EDX] |= L1D_APIC | B(12) /* MTRR */;
+	if (t->apic_ids > 1)
+		r[CPUID_EDX] |= L1D_HTT;
+}
+
+static void build_leaf7(struct cpuid_table *t, const struct cpuid_params *p, u32 host_max)
+{
+	u32 *r = t->leaf7[0], *s = t->leaf7[1], host_subs;
+
+	if (host_max >= 7) {
+		p->host(7, 0, r);
+		host_subs = r[CPUID_EAX];
+		mask(r, 0, L7B_ALLOW, L7C_ALLOW, L7D_ALLOW);
+		if (host_subs >= 1) {
+			p->host(7, 1, s);
+			mask(s, L71A_ALLOW, 0, 0, 0);
+			r[CPUID_EAX] = 1;
+		}
+	}
+	if (!(t->xcr0 & XCR0_AVX)) {
+		r[CPUID_EBX] &= ~L7B_AVX;
+		r[CPUID_ECX] &= ~L7C_AVX;
+		s[CPUID_EAX] &= ~L71A_AVX;
+	}
+	if (!(t->xcr0 & XCR0_AVX512)) {
+		r[CPUID_EBX] &= ~L7B_AVX512;
+		r[CPUID_ECX] &= ~L7C_AVX512;
+		r[CPUID_EDX] &= ~L7D_AVX512;
+		s[CPUID_EAX] &= ~L71A_AVX512;
+	}
+	if (!p->pcid)
+		r[CPUID_EBX] &= ~L7B_INVPCID;
+	if (!p->tsc_aux)
+		r[CPUID_ECX] &= ~L7C_RDPID;
+	r[CPUID_EBX] |= L7B_TSC_ADJUST; /* the MSR table has it on any host */
+}
+
+static void build_xsave(struct cpuid_table *t, const struct cpuid_params *p)
+{
+	u32(*x)[4] = t->xsave, r[4], end = 576; /* legacy area and header */
+
+	if (!t->xcr0)
+		return;
+	for (u32 i = 2; i < CPUID_XSAVE_LEAVES; i++) {
+		if (!(t->xcr0 & BIT(i)))
+			continue;
+		p->host(0xd, i, x[i]);
+		mask(x[i], ~0u, ~0u, 2 /* aligned in compact form */, 0);
+		end = MAX(end, x[i][CPUID_EAX] + x[i][CPUID_EBX]);
+	}
+	p->host(0xd, 1, r);
+	x[1][CPUID_EAX] = r[CPUID_EAX] & LD1A_ALLOW;
+	x[0][CPUID_EAX] = (u32)t->xcr0;
+	x[0][CPUID_ECX] = end;
+}
+
+/* Caches: shared by all vCPUs if more than one host CPU shares it at level 3,
+ * else private. Subleaves of leaf 4 and 8000_001D have the same form. */
+static void build_caches(struct cpuid_table *t, const struct cpuid_params *p, u32 leaf,
+			 u32 caches[CPUID_CACHE_LEAVES][4])
+{
+	u32 ids = (1u << t->topo_shift) - 1;
+
+	for (u32 i = 0; i < CPUID_CACHE_LEAVES; i++) {
+		u32 *r = caches[i];
+
+		p->host(leaf, i, r);
+		if (!(r[CPUID_EAX] & 31)) { /* no more caches */
+			mask(r, 0, 0, 0, 0);
+			break;
+		}
+		r[CPUID_EAX] &= 0x3fff;
+		if ((r[CPUID_EAX] >> 5 & 7) >= 3)
+			r[CPUID_EAX] |= ids << 14;
+		if (leaf == 4)
+			r[CPUID_EAX] |= MIN(ids, 63u) << 26; /* cores in the package */
+	}
+}
+
+static void build_topology(struct cpuid_table *t)
+{
+	/* Subleaf 0: one thread per core. 1: the cores of the package. */
+	copy(t->topo[0], (u32[4]){ 0, 1, 1 << 8 | 0, 0 });
+	copy(t->topo[1], (u32[4]){ t->topo_shift, t->apic_ids, 2 << 8 | 1, 0 });
+}
+
+static void build_basic(struct cpuid_table *t, const struct cpuid_params *p)
+{
+	u32 r[4];
+
+	p->host(0, 0, r);
+	t->vendor = vendor_of(r);
+	t->xcr0 = xcr0_mask(p, r[CPUID_EAX]);
+	/* Leaf 0xB is ours on any host; new Intel ones have 0x1F besides. */
+	t->max_basic = MIN(MAX(r[CPUID_EAX], 0xdu), (u32)CPUID_BASIC_LEAVES - 1);
+	copy(t->basic[0], r);
+	t->basic[0][CPUID_EAX] = t->max_basic;
+	build_leaf1(t, p);
+	if (t->vendor == CPUID_VENDOR_INTEL) {
+		p->host(2, 0, t->basic[2]);
+		build_caches(t, p, 4, t->leaf4);
+	}
+	t->basic[6][CPUID_EAX] = L6A_ARAT;
+	build_leaf7(t, p, r[CPUID_EAX]);
+	build_xsave(t, p);
+	build_topology(t);
+	t->dynamic = B(1) | B(0xb) | B(0xd) | B(0x1f);
+	t->indexed = B(4) | B(7) | B(0xb) | B(0xd) | B(0x1f);
+}
+
+static void build_ext(struct cpuid_table *t, const struct cpuid_params *p)
+{
+	bool amd = t->vendor == CPUID_VENDOR_AMD;
+	u32 host_max = host_reg(p, EXT, 0, CPUID_EAX), limit = amd ? EXT + 0x21 : EXT + 8;
+	u32 *r, phys;
+
+	t->max_ext = MAX(MIN(host_max, limit), EXT + 8);
+	p->host(EXT, 0, t->ext[0]);
+	if (!amd)
+		mask(t->ext[0], 0, 0, 0, 0);
+	t->ext[0][CPUID_EAX] = t->max_ext;
+
+	r = t->ext[1];
+	p->host(EXT + 1, 0, r);
+	mask(r, amd ? ~0u : 0, 0, E1C_ALLOW, E1D_ALLOW | (amd ? L1D_COMMON : 0));
+	if (amd) {
+		r[CPUID_EDX] |= L1D_APIC | B(12) /* MTRR */;
+		if (t->apic_ids > 1)
+			r[CPUID_ECX] |= E1C_CMP_LEGACY;
+	}
+	if (!(t->xcr0 & XCR0_AVX))
+		r[CPUID_ECX] &= ~E1C_AVX;
+	if (!p->tsc_aux)
+		r[CPUID_EDX] &= ~E1D_RDTSCP;
+	if (!amd || t->max_ext < EXT + 0x1e)
+		r[CPUID_ECX] &= ~E1C_TOPOEXT;
+
+	for (u32 leaf = 2; leaf <= 6; leaf++) /* brand string, caches, TLBs */
+		if (EXT + leaf <= host_max)
+			p->host(EXT + leaf, 0, t->ext[leaf]);
+	if (p->invariant_tsc ||
+	    (host_max >= EXT + 7 && host_reg(p, EXT + 7, 0, CPUID_EDX) & E7D_INVARIANT_TSC))
+		t->ext[7][CPUID_EDX] = E7D_INVARIANT_TSC;
+
+	r = t->ext[8];
+	phys = 36;
+	if (host_max >= EXT + 8) {
+		p->host(EXT + 8, 0, r);
+		phys = r[CPUID_EAX] & 0xff;
+		mask(r, 0, E8B_ALLOW, 0, 0);
+	}
+	r[CPUID_EAX] = MIN(phys, p->phys_bits) | 48 << 8;
+	if (!amd)
+		return;
+	r[CPUID_ECX] = MIN(t->apic_ids - 1, 255u) | t->topo_shift << 12;
+	for (u32 leaf = 0x19; leaf <= 0x1a; leaf++) /* 1 GiB TLBs, FPU widths */
+		if (EXT + leaf <= t->max_ext)
+			p->host(EXT + leaf, 0, t->ext[leaf]);
+	if (t->ext[1][CPUID_ECX] & E1C_TOPOEXT)
+		build_caches(t, p, EXT + 0x1d, t->cache);
+	if (t->max_ext >= EXT + 0x21) {
+		p->host(EXT + 0x21, 0, t->ext[0x21]);
+		mask(t->ext[0x21], E21A_ALLOW, 0, 0, 0);
+	}
+}
+
+/* The control register bits that go with what is shown. */
+static void build_controls(struct cpuid_table *t)
+{
+	/* bit of leaf 1 EDX/ECX, leaf 7 EBX/ECX -> bit of CR4 */
+	static const struct {
+		u8 leaf, reg, bit, cr4;
+	} map[] = {
+		{ 1, CPUID_EDX, 1, 0 },	  /* VME */
+		{ 1, CPUID_EDX, 1, 1 },	  /* PVI */
+		{ 1, CPUID_EDX, 4, 2 },	  /* TSD */
+		{ 1, CPUID_EDX, 2, 3 },	  /* DE */
+		{ 1, CPUID_EDX, 3, 4 },	  /* PSE */
+		{ 1, CPUID_EDX, 6, 5 },	  /* PAE */
+		{ 1, CPUID_EDX, 7, 6 },	  /* MCE */
+		{ 1, CPUID_EDX, 13, 7 },  /* PGE */
+		{ 1, CPUID_EDX, 5, 8 },	  /* PCE: harmless, RDPMC is intercepted */
+		{ 1, CPUID_EDX, 24, 9 },  /* OSFXSR */
+		{ 1, CPUID_EDX, 25, 10 }, /* OSXMMEXCPT */
+		{ 7, CPUID_ECX, 2, 11 },  /* UMIP */
+		{ 7, CPUID_EBX, 0, 16 },  /* FSGSBASE */
+		{ 1, CPUID_ECX, 17, 17 }, /* PCIDE */
+		{ 1, CPUID_ECX, 26, 18 }, /* OSXSAVE */
+		{ 7, CPUID_EBX, 7, 20 },  /* SMEP */
+		{ 7, CPUID_EBX, 20, 21 }, /* SMAP */
+	};
+	u32 ext = t->ext[1][CPUID_EDX];
+
+	for (u32 i = 0; i < ARRAY_SIZE(map); i++) {
+		const u32 *r = map[i].leaf == 1 ? t->basic[1] : t->leaf7[0];
+
+		if (r[map[i].reg] & B(map[i].bit))
+			t->cr4 |= BIT(map[i].cr4);
+	}
+	if (ext & E1D_SYSCALL)
+		t->efer |= BIT(0);
+	if (ext & E1D_LM)
+		t->efer |= BIT(8) | BIT(10);
+	if (ext & E1D_NX)
+		t->efer |= BIT(11);
+}
+
+void cpuid_build(struct cpuid_table *t, const struct cpuid_params *p)
+{
+	*t = (struct cpuid_table){ .apic_ids = MAX(p->vcpus, 1u) };
+	while (1u << t->topo_shift < t->apic_ids)
+		t->topo_shift++;
+	build_basic(t, p);
+	build_ext(t, p);
+	build_controls(t);
+	/* "KVMKVMKVM": guests look for the clock under this name. */
+	copy(t->hv[0], (u32[4]){ HV + 1, 0x4b4d564b, 0x564b4d56, 0x4d });
+	copy(t->hv[1], (u32[4]){ HV1A_FEATURES, 0, 0, 0 });
+}
+
+/* --------------------------------------------------------------- lookup */
+
+static const u32 zeros[4];
+
+static const u32 *subleaf(const struct cpuid_table *t, u32 leaf, u32 sub)
+{
+	switch (leaf) {
+	case 4: return sub < CPUID_CACHE_LEAVES ? t->leaf4[sub] : zeros;
+	case 7: return sub < ARRAY_SIZE(t->leaf7) ? t->leaf7[sub] : zeros;
+	case 0xd: return sub < CPUID_XSAVE_LEAVES ? t->xsave[sub] : zeros;
+	default: return sub < ARRAY_SIZE(t->topo) ? t->topo[sub] : zeros;
+	}
+}
+
+/* A leaf beyond the last: Intel's processors answer with the highest basic one. */
+static u32 leaf_effective(const struct cpuid_table *t, u32 leaf)
+{
+	if (leaf <= t->max_basic || (leaf >= EXT && leaf <= t->max_ext) || leaf >> 28 == HV >> 28)
+		return leaf;
+	return t->vendor == CPUID_VENDOR_INTEL ? t->max_basic : leaf;
+}
+
+bool cpuid_lookup(const struct cpuid_table *t, u32 leaf, u32 sub, u32 r[4])
+{
+	if (likely(leaf <= t->max_basic)) {
+		const u32 *e = t->basic[leaf];
+
+		if (t->indexed >> leaf & 1)
+			e = subleaf(t, leaf, sub);
+		copy(r, e);
+		return t->dynamic >> leaf & 1;
+	}
+	if (leaf >= EXT && leaf <= t->max_ext) {
+		u32 n = leaf - EXT;
+
+		if (n == 0x1d)
+			copy(r, sub < CPUID_CACHE_LEAVES ? t->cache[sub] : zeros);
+		else
+			copy(r, t->ext[n]);
+		return n == 1 || n == 0x1e;
+	}
+	if (leaf - HV < CPUID_HV_LEAVES) {
+		copy(r, t->hv[leaf - HV]);
+		return false;
+	}
+	if (leaf_effective(t, leaf) != leaf)
+		return cpuid_lookup(t, t->max_basic, sub, r);
+	copy(r, zeros);
+	return false;
+}
+
+/* Bytes that XSAVE (compact: XSAVEC) needs for the components in xcr0. */
+static u32 xsave_size(const struct cpuid_table *t, u64 xcr0, bool compact)
+{
+	u32 end = 576;
+
+	for (u32 i = 2; i < CPUID_XSAVE_LEAVES; i++) {
+		const u32 *x = t->xsave[i];
+
+		if (!(xcr0 & BIT(i)))
+			continue;
+		if (!compact)
+			end = MAX(end, x[CPUID_EAX] + x[CPUID_EBX]);
+		else
+			end = (x[CPUID_ECX] & 2 ? (u32)ALIGN_UP(end, 64) : end) + x[CPUID_EAX];
+	}
+	return end;
+}
+
+void cpuid_patch(const struct cpuid_table *t, u32 leaf, u32 sub, const struct cpuid_dynamic *d,
+		 u32 r[4])
+{
+	switch (leaf_effective(t, leaf)) {
+	case 1:
+		r[CPUID_EBX] |= (d->apic_id & 0xff) << 24;
+		if (d->cr4 & BIT(18))
+			r[CPUID_ECX] |= L1C_OSXSAVE;
+		if (!d->apic_enabled)
+			r[CPUID_EDX] &= ~L1D_APIC;
+		return;
+	case 0xb:
+	case 0x1f:
+		if (sub >= ARRAY_SIZE(t->topo) - 1)
+			r[CPUID_ECX] = sub & 0xff;
+		r[CPUID_EDX] = d->apic_id;
+		return;
+	case 0xd:
+		if (!t->xcr0)
+			return;
+		if (sub == 0)
+			r[CPUID_EBX] = xsave_size(t, d->xcr0, false);
+		else if (sub == 1 && r[CPUID_EAX] & LD1A_XSAVEC)
+			r[CPUID_EBX] = xsave_size(t, d->xcr0, true);
+		return;
+	case EXT + 1:
+		if (!d->apic_enabled)
+			r[CPUID_EDX] &= ~L1D_APIC;
+		return;
+	case EXT + 0x1e:
+		if (!(t->ext[1][CPUID_ECX] & E1C_TOPOEXT))
+			return;
+		r[CPUID_EAX] = d->apic_id;
+		r[CPUID_EBX] = d->apic_id & 0xff; /* core id; one thread per core */
+		return;
+	default:
+		return;
+	}
+}
+
+bool cpuid_xcr0_valid(const struct cpuid_table *t, u64 value)
+{
+	if (value & ~t->xcr0 || !(value & XCR0_X87))
+		return false;
+	if (value & XCR0_AVX && !(value & XCR0_SSE))
+		return false;
+	if (!(value & XCR0_AVX512))
+		return true;
+	return (value & XCR0_AVX512) == XCR0_AVX512 && value & XCR0_AVX;
+}

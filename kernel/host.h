@@ -1,0 +1,27 @@
+/*
+ * The host as a whole: one step of its duties, and its end. kernel/loop.c and
+ * kernel/control.c.
+ */
+#ifndef KERNEL_HOST_H
+#define KERNEL_HOST_H
+
+#include "kernel/control.h"
+
+/* Memory that the pool never had, bytes, for `mem`; the rest is counted live. */
+struct host_facts {
+	u64 total, firmware, files, image;
+	char platform[128];
+	void (*poweroff)(void); /* return if they fail */
+	void (*reboot)(void);
+};
+
+/* Kept by pointer. Before the shell starts. */
+void host_init(const struct host_facts *facts);
+
+/* CPU 0: console, VM jobs, attach and detach, pending interrupts. True: more. */
+bool host_step(void);
+
+/* Any CPU, for itself: attach an assigned vCPU, let go of one that must stop. */
+void percpu_sync(void);
+
+#endif

@@ -1,0 +1,251 @@
+/*
+ * The shell's loop (kernel/shell.h): what is typed goes through the line
+ * editor into words and to a command; log lines come in between. All of it is
+ * CPU 0's; only the flag that there are log lines is set by other CPUs.
+ */
+#include "kernel/shell.h"
+#include "kernel/control.h"
+#include "kernel/line.h"
+#include "kernel/log.h"
+#include "kernel/print.h"
+#include "kernel/string.h"
+
+#define POLL_BYTES 256 /* typed bytes taken per call */
+#define POLL_LINES 32  /* log lines shown per call */
+
+static struct {
+	struct console_port *port;
+	struct line line;
+	struct log_reader log; /* lines before it have been shown */
+	bool started;
+	bool busy;	 /* a command runs, and host_poll() may call us */
+	bool away;	 /* a guest has the console: no prompt is shown */
+	bool log_waits;  /* atomic */
+} shell;
+
+/* ------------------------------------------------------------------ output */
+
+void shell_write(const char *s, u32 n)
+{
+	u32 size = shell.port->tx_size;
+
+	/* ends when there is room, or when no wire takes anything */
+	while (console_shell_backlog() + n > size && console_pump())
+		host_poll();
+	console_port_write(shell.port, s, n);
+}
+
+void shell_printf(const char *fmt, ...)
+{
+	char buf[512];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = str_vformat(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
+	shell_write(buf, MIN((u32)n, (u32)sizeof(buf) - 1));
+}
+
+/* The log's sink: only a note, for the text may come while a line is typed. */
+static void note_log(const char *text UNUSED, u32 n UNUSED)
+{
+	__atomic_store_n(&shell.log_waits, true, __ATOMIC_RELEASE);
+	console_wake();
+}
+
+void shell_log_shown(const struct log_reader *r)
+{
+	shell.log = *r;
+}
+
+/* Up to max new log lines; before the first one, make room on the screen.
+ * True: some were shown. */
+static bool show_log(u32 max, bool editing)
+{
+	char text[LOG_SHOWN_MAX];
+	bool shown = false;
+	u32 n;
+
+	if (!__atomic_exchange_n(&shell.log_waits, false, __ATOMIC_ACQUIRE))
+		return false;
+	while (max-- && (n = log_next(&shell.log, text, sizeof(text))) != 0) {
+		if (!shown && editing)
+			line_suspend(&shell.line);
+		shown = true;
+		if (shell.log.lost)
+			shell_printf("[… %llu bytes of log lost]\n",
+				     (unsigned long long)shell.log.lost);
+		shell.log.lost = 0;
+		shell_write(text, n);
+	}
+	if (max == UINT32_MAX) /* there may be more */
+		__atomic_store_n(&shell.log_waits, true, __ATOMIC_RELAXED);
+	if (shown && editing)
+		line_resume(&shell.line);
+	return shown;
+}
+
+static void prompt(void)
+{
+	show_log(LOG_RING_SIZE, false);
+	line_begin(&shell.line);
+}
+
+/* ---------------------------------------------------------------- commands */
+
+static const struct shell_command *find_command(const char *name)
+{
+	u32 i;
+
+	for (i = 0; i < shell_command_count; i++)
+		if (strcmp(shell_commands[i].name, name) == 0)
+			return &shell_commands[i];
+	return NULL;
+}
+
+static int split(char *text, char **argv)
+{
+	int argc = 0;
+
+	for (;;) {
+		while (*text == ' ')
+			*text++ = '\0';
+		if (*text == '\0' || argc > SHELL_MAX_ARGS)
+			return argc;
+		argv[argc++] = text;
+		while (*text && *text != ' ')
+			text++;
+	}
+}
+
+static void list_vms(void)
+{
+	u32 i;
+
+	if (vm_count() == 0)
+		shell_printf("there are no VMs");
+	for (i = 0; i < vm_count(); i++)
+		shell_printf("%s%s", i ? ", " : "VMs: ", vm_name(vm_at(i)));
+	shell_printf("\n");
+}
+
+static bool wants_vm(const struct shell_command *c)
+{
+	return strcmp(c->args, "VM") == 0;
+}
+
+static void run(char *text)
+{
+	char *argv[SHELL_MAX_ARGS + 1];
+	const struct shell_command *c;
+	int argc = split(text, argv);
+	u32 args = (u32)argc - 1, i;
+
+	if (argc == 0)
+		return;
+	c = find_command(argv[0]);
+	if (!c) {
+		shell_printf("no command \"%s\"; commands: ", argv[0]);
+		for (i = 0; i < shell_command_count; i++)
+			shell_printf("%s%s", i ? ", " : "", shell_commands[i].name);
+		shell_printf("\n");
+	} else if (args < c->min_args) {
+		shell_printf("%s needs a%s %s; ", c->name, wants_vm(c) ? "" : "n argument:",
+			     c->args);
+		if (wants_vm(c))
+			list_vms();
+		else
+			shell_printf("usage: %s %s\n", c->name, c->args);
+	} else if (args > c->max_args) {
+		shell_printf("\"%s\" is too much; usage: %s%s%s\n", argv[c->max_args + 1], c->name,
+			     *c->args ? " " : "", c->args);
+	} else {
+		c->run(argc, argv);
+	}
+}
+
+struct vm *shell_find_vm(const char *name)
+{
+	u32 i;
+
+	for (i = 0; i < vm_count(); i++)
+		if (strcmp(vm_name(vm_at(i)), name) == 0)
+			return vm_at(i);
+	shell_printf("no VM \"%s\"; ", name);
+	list_vms();
+	return NULL;
+}
+
+/* Words for Tab: commands, and behind one that wants a VM, the VMs. */
+static const char *complete(const char *before, u32 before_len, u32 n)
+{
+	const struct shell_command *c;
+	char word[LINE_MAX];
+	u32 i = 0, k = 0;
+
+	while (i < before_len && before[i] == ' ')
+		i++;
+	if (i == before_len)
+		return n < shell_command_count ? shell_commands[n].name : NULL;
+	while (i < before_len && before[i] != ' ')
+		word[k++] = before[i++];
+	word[k] = '\0';
+	while (i < before_len && before[i] == ' ')
+		i++;
+	c = find_command(word);
+	return i == before_len && c && wants_vm(c) && n < vm_count() ? vm_name(vm_at(n)) : NULL;
+}
+
+/* -------------------------------------------------------------------- loop */
+
+static void finish_line(enum line_event event)
+{
+	shell.busy = true;
+	if (event == LINE_TOO_LONG)
+		shell_printf("that line is too long; at most %u characters\n", LINE_MAX - 1);
+	else if (event == LINE_DONE)
+		run(shell.line.text);
+	shell.busy = false;
+	shell.away = console_focused() != shell.port;
+	if (!shell.away)
+		prompt();
+}
+
+void shell_init(struct console_port *port)
+{
+	memset(&shell, 0, sizeof(shell));
+	shell.port = port;
+	line_init(&shell.line, SHELL_PROMPT, shell_write);
+	shell.line.complete = complete;
+}
+
+void shell_start(void)
+{
+	log_reader_end(&shell.log);
+	log_set_sink(note_log);
+	shell_printf("\nBulkhead's shell; \"help\" lists the commands.\n");
+	shell.started = true;
+	prompt();
+}
+
+bool shell_poll(void)
+{
+	enum line_event event = LINE_NONE;
+	u32 budget = POLL_BYTES;
+	char c;
+
+	if (!shell.started || shell.busy || console_focused() != shell.port)
+		return false;
+	if (shell.away) {
+		shell.away = false;
+		prompt();
+	}
+	show_log(POLL_LINES, true);
+	while (event == LINE_NONE && budget-- && console_port_read(shell.port, &c, 1))
+		event = line_feed(&shell.line, c);
+	if (event != LINE_NONE)
+		finish_line(event);
+	return console_port_ready(shell.port) ||
+	       __atomic_load_n(&shell.log_waits, __ATOMIC_RELAXED);
+}

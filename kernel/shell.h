@@ -1,0 +1,49 @@
+/*
+ * The administration shell on the serial console (docs/admin.md).
+ *
+ * A table of commands over kernel/control.h. It never blocks: shell_poll()
+ * takes what was typed and runs at most one command. CPU 0 only. The prompt
+ * is exactly "bulkhead> ", and every command's output ends with the next one.
+ */
+#ifndef KERNEL_SHELL_H
+#define KERNEL_SHELL_H
+
+#include "arch/types.h"
+#include "kernel/console.h"
+
+#define SHELL_PROMPT "bulkhead> "
+#define SHELL_MAX_ARGS 8
+
+struct shell_command {
+	const char *name;
+	const char *args; /* for help; "" none, "VM" one VM's name */
+	const char *help; /* one line */
+	u32 min_args, max_args;
+	/* argv[0] is the command's name. */
+	void (*run)(int argc, char **argv);
+};
+
+/* port is the mux's shell port (console_init was called with it). */
+void shell_init(struct console_port *port);
+/* Boot is done: greeting and first prompt. From now on log lines are shown by
+ * shell_poll (it replaces the log's sink), also while a line is being typed. */
+void shell_start(void);
+/* Take input and new log lines; runs one command at most. True: call again. */
+bool shell_poll(void);
+/* Output of a command. Waits, bounded, for the wires if it is very much. */
+void shell_printf(const char *fmt, ...) PRINTF(1, 2);
+
+/* Text as it is, n bytes. */
+void shell_write(const char *s, u32 n);
+/* The VM of that name; NULL: it was said that there is none, and which are. */
+struct vm;
+struct vm *shell_find_vm(const char *name);
+/* `log` has shown the lines before r: do not show them again. */
+struct log_reader;
+void shell_log_shown(const struct log_reader *r);
+
+/* shell_cmds.c */
+extern const struct shell_command shell_commands[];
+extern const u32 shell_command_count;
+
+#endif

@@ -1,0 +1,341 @@
+/*
+ * The shell's commands (docs/admin.md): each reads kernel/control.h and
+ * prints. Tables fit 80 columns; numbers are plain, so that scripts can read
+ * them. CPU 0 only.
+ */
+#include "kernel/control.h"
+#include "kernel/log.h"
+#include "kernel/print.h"
+#include "kernel/shell.h"
+#include "kernel/string.h"
+#include "kernel/version.h"
+
+#define WIDTH 80
+#define MAX_ROWS 96 /* exit reasons */
+
+typedef unsigned long long ull;
+
+/* ------------------------------------------------------------------ format */
+
+/* "3.2s", "12m05s", "3h07m", "12d03h" */
+static const char *show_time(ns_t ns, char *buf, u32 size)
+{
+	u64 tenths = ns / 100000000, s = tenths / 10;
+
+	if (s < 60)
+		str_format(buf, size, "%llu.%llus", (ull)s, (ull)(tenths % 10));
+	else if (s < 3600)
+		str_format(buf, size, "%llum%02llus", (ull)(s / 60), (ull)(s % 60));
+	else if (s < 86400)
+		str_format(buf, size, "%lluh%02llum", (ull)(s / 3600), (ull)(s / 60 % 60));
+	else
+		str_format(buf, size, "%llud%02lluh", (ull)(s / 86400), (ull)(s / 3600 % 24));
+	return buf;
+}
+
+/* As the configuration writes it: "256M", "2G". */
+static const char *show_memory(u64 bytes, char *buf, u32 size)
+{
+	if (bytes && bytes % GIB(1) == 0)
+		str_format(buf, size, "%lluG", (ull)(bytes >> 30));
+	else
+		str_format(buf, size, "%lluM", (ull)(bytes >> 20));
+	return buf;
+}
+
+/* "1", "1-3,5" */
+static const char *show_cpus(const struct vm_info *v, char *buf, u32 size)
+{
+	u32 i, last, n = 0;
+
+	buf[0] = '\0';
+	for (i = 0; i < v->cpu_count && n < size; i = last + 1) {
+		for (last = i; last + 1 < v->cpu_count && v->cpus[last + 1] == v->cpus[last] + 1;)
+			last++;
+		n += (u32)str_format(buf + n, size - n, "%s%u", i ? "," : "", v->cpus[i]);
+		if (last > i && n < size)
+			n += (u32)str_format(buf + n, size - n, "-%u", v->cpus[last]);
+	}
+	return buf;
+}
+
+/* part of whole as "93.1%" */
+static const char *show_share(u64 part, u64 whole, char *buf, u32 size)
+{
+	u64 permille;
+
+	while (whole > UINT64_MAX / 1000) {
+		part >>= 1;
+		whole >>= 1;
+	}
+	permille = whole ? part * 1000 / whole : 0;
+	str_format(buf, size, "%llu.%llu%%", (ull)(permille / 10), (ull)(permille % 10));
+	return buf;
+}
+
+/* -------------------------------------------------------------------- list */
+
+/* Text in lines of at most WIDTH - 1 columns, indented. */
+static void print_wrapped(const char *s)
+{
+	u32 room = WIDTH - 1 - 4, n, len;
+
+	while (*s) {
+		len = (u32)strlen(s);
+		n = MIN(len, room);
+		while (n < len && n > room / 2 && s[n] != ' ')
+			n--;
+		shell_printf("    %.*s\n", (int)n, s);
+		s += n;
+		while (*s == ' ')
+			s++;
+	}
+}
+
+static void cmd_list(int argc UNUSED, char **argv UNUSED)
+{
+	char cpus[24], memory[16], uptime[16];
+	u32 i, n, name = 4, reason;
+	struct vm_info v;
+	bool fits;
+
+	for (i = 0; i < vm_count(); i++)
+		name = MAX(name, (u32)strlen(vm_name(vm_at(i))));
+	name = MIN(name, 14u);
+	reason = WIDTH - 1 - name - 45; /* the other columns and their gaps */
+	shell_printf("%-*s %-8s %-*s %5s %7s %7s %12s\n", (int)name, "NAME", "STATE", (int)reason,
+		     "REASON", "CPUS", "MEMORY", "UPTIME", "EXITS");
+	for (i = 0; i < vm_count(); i++) {
+		vm_describe(vm_at(i), &v);
+		n = (u32)strlen(v.name);
+		if (n > name)
+			shell_printf("%s\n", v.name);
+		fits = strlen(v.reason) <= reason;
+		if (v.uptime)
+			show_time(v.uptime, uptime, sizeof(uptime));
+		else
+			str_format(uptime, sizeof(uptime), "-");
+		shell_printf("%-*s %-8s %-*s %5s %7s %7s %12llu\n", (int)name,
+			     n > name ? "" : v.name, v.state, (int)reason,
+			     fits ? v.reason : "(see below)", show_cpus(&v, cpus, sizeof(cpus)),
+			     show_memory(v.memory, memory, sizeof(memory)), uptime, (ull)v.exits);
+		if (!fits)
+			print_wrapped(v.reason);
+	}
+	if (vm_count() == 0)
+		shell_printf("no VMs; bulkhead.toml names them\n");
+}
+
+/* ------------------------------------------------------- console, start, stop */
+
+static void cmd_console(int argc UNUSED, char **argv)
+{
+	struct vm *vm = shell_find_vm(argv[1]);
+	struct vm_info v;
+
+	if (!vm)
+		return;
+	vm_describe(vm, &v);
+	if (!v.port) {
+		shell_printf("%s has no console: %s%s%s\n", v.name, v.state, *v.reason ? ", " : "",
+			     v.reason);
+		return;
+	}
+	shell_printf("[console of %s, %s; Ctrl-] leaves, twice sends one]\n", v.name, v.state);
+	console_focus(v.port);
+}
+
+static void control(const char *name, const char *verb, const char *done,
+		    enum err (*fn)(struct vm *vm, const char **why))
+{
+	struct vm *vm = shell_find_vm(name);
+	const char *why = NULL;
+
+	if (!vm)
+		return;
+	if (fn(vm, &why) == OK)
+		shell_printf("%s %s\n", name, done);
+	else
+		shell_printf("cannot %s %s: %s\n", verb, name, why ? why : "unknown reason");
+}
+
+static void cmd_start(int argc UNUSED, char **argv)
+{
+	control(argv[1], "start", "started", vm_start);
+}
+
+static void cmd_stop(int argc UNUSED, char **argv)
+{
+	control(argv[1], "stop", "stopped", vm_stop);
+}
+
+static void cmd_reset(int argc UNUSED, char **argv)
+{
+	control(argv[1], "reset", "reset", vm_reset);
+}
+
+/* ------------------------------------------------------------------- stats */
+
+/* Largest first. */
+static void sort_rows(struct stat_row *rows, u32 n)
+{
+	struct stat_row row;
+	u32 i, k;
+
+	for (i = 1; i < n; i++) {
+		row = rows[i];
+		for (k = i; k && rows[k - 1].count < row.count; k--)
+			rows[k] = rows[k - 1];
+		rows[k] = row;
+	}
+}
+
+static void print_time(const char *what, ns_t ns, ns_t all)
+{
+	char share[16];
+
+	shell_printf("  %-20s %10llu.%06llu s %7s\n", what, (ull)(ns / 1000000000),
+		     (ull)(ns / 1000 % 1000000), show_share(ns, all, share, sizeof(share)));
+}
+
+static void cmd_stats(int argc UNUSED, char **argv)
+{
+	struct vm *vm = shell_find_vm(argv[1]);
+	static struct stat_row rows[MAX_ROWS];
+	ns_t guest = 0, kernel = 0, monitor = 0;
+	char text[16];
+	struct vm_info v;
+	u32 i, n;
+	u64 sum = 0;
+
+	if (!vm)
+		return;
+	vm_describe(vm, &v);
+	shell_printf("%s: %s%s%s%s, %llu exits\n", v.name, v.state, v.uptime ? ", up " : "",
+		     v.uptime ? show_time(v.uptime, text, sizeof(text)) : "",
+		     v.uptime ? "" : " (last run)", (ull)v.exits);
+	n = vm_stat_rows(vm, rows, MAX_ROWS);
+	sort_rows(rows, n);
+	for (i = 0; i < n; i++)
+		sum += rows[i].count;
+	shell_printf("exits by reason\n");
+	for (i = 0; i < n && rows[i].count; i++)
+		shell_printf("  %-20s %19llu %7s\n", rows[i].name, (ull)rows[i].count,
+			     show_share(rows[i].count, sum, text, sizeof(text)));
+	if (sum == 0)
+		shell_printf("  none\n");
+	vm_times(vm, &guest, &kernel, &monitor);
+	shell_printf("time in\n");
+	print_time("guest", guest, guest + kernel + monitor);
+	print_time("kernel", kernel, guest + kernel + monitor);
+	print_time("monitor", monitor, guest + kernel + monitor);
+}
+
+/* --------------------------------------------------------------------- mem */
+
+static void print_mem(const char *what, u64 bytes)
+{
+	shell_printf("%-34s %12llu\n", what, (ull)(bytes >> 10));
+}
+
+static void cmd_mem(int argc UNUSED, char **argv UNUSED)
+{
+	u64 own, per_vm = 0, guests = 0, vm_own;
+	struct host_mem m;
+	struct vm_info v;
+	u32 i;
+
+	host_memory(&m);
+	own = m.image + m.tables + m.structs;
+	shell_printf("%-17s %10s %9s %9s %9s %9s  (KiB)\n", "VM", "GUEST-RAM", "MONITOR", "TABLES",
+		     "KERNEL", "CONSOLE");
+	for (i = 0; i < vm_count(); i++) {
+		vm_describe(vm_at(i), &v);
+		vm_own = v.mem_monitor + v.mem_tables + v.mem_kernel + v.mem_scrollback;
+		guests += v.mem_guest;
+		per_vm += vm_own;
+		shell_printf("%-17s %10llu %9llu %9llu %9llu %9llu\n", v.name,
+			     (ull)(v.mem_guest >> 10), (ull)(v.mem_monitor >> 10),
+			     (ull)(v.mem_tables >> 10), (ull)(v.mem_kernel >> 10),
+			     (ull)(v.mem_scrollback >> 10));
+	}
+	shell_printf("\n%-34s %12s\n", "MACHINE", "KiB");
+	print_mem("RAM in all", m.total);
+	print_mem("  kept by firmware", m.firmware);
+	print_mem("  pool: free", m.free);
+	print_mem("  pool: waits for scrubbing", m.dirty);
+	print_mem("  too small to use", m.lost);
+	print_mem("  guest images", m.files);
+	print_mem("  guest RAM", guests);
+	print_mem("  hypervisor", own + per_vm);
+	print_mem("    kernel and monitor image", m.image);
+	print_mem("    page tables of the host", m.tables);
+	print_mem("    structures, stacks, shell", m.structs);
+	print_mem("    for its VMs", per_vm);
+}
+
+/* --------------------------------------------------------- log and the rest */
+
+static void cmd_log(int argc UNUSED, char **argv UNUSED)
+{
+	u32 lines = LOG_RING_SIZE / 16, n; /* no more can be in it */
+	char text[LOG_SHOWN_MAX];
+	struct log_reader r;
+
+	log_reader_oldest(&r);
+	while (lines-- && (n = log_next(&r, text, sizeof(text))) != 0)
+		shell_write(text, n);
+	shell_log_shown(&r);
+}
+
+static void cmd_version(int argc UNUSED, char **argv UNUSED)
+{
+	char up[16];
+
+	shell_printf("Bulkhead %s; %s; up %s\n", BULKHEAD_VERSION, host_platform(),
+		     show_time(host_uptime(), up, sizeof(up)));
+}
+
+static void cmd_reboot(int argc UNUSED, char **argv UNUSED)
+{
+	shell_printf("rebooting\n");
+	console_flush();
+	shell_printf("cannot reboot: %s\n", host_reboot());
+}
+
+static void cmd_poweroff(int argc UNUSED, char **argv UNUSED)
+{
+	shell_printf("powering off\n");
+	console_flush();
+	shell_printf("cannot power off: %s\n", host_poweroff());
+}
+
+static void cmd_help(int argc UNUSED, char **argv UNUSED)
+{
+	char what[32];
+	u32 i;
+
+	for (i = 0; i < shell_command_count; i++) {
+		str_format(what, sizeof(what), "%s %s", shell_commands[i].name,
+			   shell_commands[i].args);
+		shell_printf("%-12s %s\n", what, shell_commands[i].help);
+	}
+}
+
+const struct shell_command shell_commands[] = {
+	{ "help", "", "this list", 0, 0, cmd_help },
+	{ "list", "", "the VMs: state and why, CPUs, memory, uptime, exits", 0, 0, cmd_list },
+	{ "console", "VM", "a VM's console; Ctrl-] leaves it, Ctrl-] twice sends one", 1, 1,
+	  cmd_console },
+	{ "start", "VM", "start a VM", 1, 1, cmd_start },
+	{ "stop", "VM", "stop a VM at once, as by pulling its plug", 1, 1, cmd_stop },
+	{ "reset", "VM", "stop a VM at once and start it again", 1, 1, cmd_reset },
+	{ "stats", "VM", "a VM's exits by reason, and where its time went", 1, 1, cmd_stats },
+	{ "mem", "", "who owns the memory", 0, 0, cmd_mem },
+	{ "log", "", "the host's log", 0, 0, cmd_log },
+	{ "version", "", "version, platform, uptime", 0, 0, cmd_version },
+	{ "reboot", "", "stop all VMs, restart the machine", 0, 0, cmd_reboot },
+	{ "poweroff", "", "stop all VMs, switch the machine off", 0, 0, cmd_poweroff },
+};
+
+const u32 shell_command_count = ARRAY_SIZE(shell_commands);

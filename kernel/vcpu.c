@@ -1,0 +1,321 @@
+/*
+ * The vCPU loop: take requests, choose the event to inject, run the guest,
+ * act on its exit, again. A vCPU belongs to the CPU that it is attached to;
+ * `requests` and `events` are how others reach it (kernel/vcpu.h).
+ */
+#include "kernel/vcpu.h"
+
+#include "arch/cpu.h"
+#include "arch/fpu.h"
+#include "arch/frames.h"
+#include "arch/kmap.h"
+#include "arch/x86.h"
+#include "kernel/pages.h"
+#include "kernel/percpu.h"
+#include "kernel/string.h"
+#include "kernel/vm.h"
+
+#define VCPU_PAGES ((sizeof(struct vcpu) + PAGE_SIZE - 1) / PAGE_SIZE)
+#define FPU_PAGES ((fpu_size() + PAGE_SIZE - 1) / PAGE_SIZE)
+
+u64 vcpu_footprint(void)
+{
+	/* the structure, the FPU area, the shared page and the VMCB or VMCS */
+	return (VCPU_PAGES + FPU_PAGES + 2) * PAGE_SIZE;
+}
+
+/* Timers run in the timer interrupt of the vCPU's own CPU. */
+static void lapic_timer_fn(struct timer *t)
+{
+	struct vcpu *v = CONTAINER_OF(t, struct vcpu, lapic_timer);
+
+	lapic_timer_expire(&v->lapic, vcpu_guest_tsc(v, rdtsc()));
+	vcpu_lapic_effects(v, LAPIC_TIMER | LAPIC_EVENT);
+}
+
+static void monitor_timer_fn(struct timer *t)
+{
+	struct vcpu *v = CONTAINER_OF(t, struct vcpu, monitor_timer);
+
+	__atomic_fetch_or(&v->events, ABI_EV_TIMER, __ATOMIC_RELAXED);
+	vcpu_request(v, VCPU_REQ_UPCALL);
+}
+
+static void nudge_fn(struct timer *t)
+{
+	vcpu_request(CONTAINER_OF(t, struct vcpu, nudge), VCPU_REQ_EVENT);
+}
+
+static void set_up(struct vcpu *v, struct vm *vm)
+{
+	struct msr_params params = {
+		.vendor = vm->cpuid.vendor,
+		.tsc_hz = tsc_hz,
+		.phys_bits = vm->page->phys_bits,
+		.rdtscp = cpu_has(CPU_RDTSCP),
+	};
+
+	params.family = ((vm->cpuid.basic[1][CPUID_EAX] >> 8) & 0xf) +
+			((vm->cpuid.basic[1][CPUID_EAX] >> 20) & 0xff);
+	if (!rdmsr_safe(MSR_BIOS_SIGN_ID, &params.microcode))
+		params.microcode = 0;
+	lapic_reset(&v->lapic, v->id, v->id == 0, tsc_hz, vm->page->phys_bits);
+	msr_reset(&v->msrs, &params);
+	v->lapic_timer.fn = lapic_timer_fn;
+	v->monitor_timer.fn = monitor_timer_fn;
+	v->nudge.fn = nudge_fn;
+	v->tsc_base_offset = 0 - vm->tsc_start;
+	v->tsc_offset = v->tsc_base_offset;
+	v->xcr0 = XCR0_X87;
+	fpu_reset(v->fpu);
+}
+
+enum err vcpu_create(struct vm *vm, u32 id, u32 cpu, struct vcpu **out)
+{
+	struct vcpu *v = kpages_alloc(VCPU_PAGES, vm->id);
+
+	if (!v)
+		return ERR_NOMEM;
+	v->vm = vm;
+	v->id = id;
+	v->cpu = cpu;
+	v->fpu = kpages_alloc((u32)FPU_PAGES, vm->id);
+	v->page = kpage_alloc(vm->id);
+	if (!v->fpu || !v->page)
+		goto fail;
+	set_up(v, vm);
+	v->hv.nested_root = vm->space.nested.root;
+	if (hv->vcpu_init(&v->hv, v->tsc_offset, vm->id) != OK)
+		goto fail;
+	if (space_map_user(&vm->space, ABI_VCPU_PAGE(id), phys_of(v->page), PAGE_SIZE,
+			   MMU_R | MMU_W) != OK ||
+	    space_add_user(&vm->space, ABI_STACK_TOP(id) - ABI_STACK_SIZE, ABI_STACK_SIZE,
+			   MMU_R | MMU_W) != OK)
+		goto fail;
+	v->page->id = id;
+	vcpu_upcall(v, ABI_UP_START);
+	*out = v;
+	return OK;
+fail:
+	vcpu_destroy(v);
+	return ERR_NOMEM;
+}
+
+void vcpu_destroy(struct vcpu *v)
+{
+	u16 owner = v->vm->id;
+
+	hv->vcpu_fini(&v->hv, owner);
+	if (v->page)
+		kpage_free(v->page, owner);
+	if (v->fpu)
+		kpages_free(v->fpu, (u32)FPU_PAGES, owner);
+	kpages_free(v, VCPU_PAGES, owner);
+}
+
+void vcpu_attach(struct vcpu *v)
+{
+	write_cr3(v->vm->space.user.root);
+	/* nothing that the last VM trained steers this one */
+	if (cpu_has(CPU_IBPB))
+		wrmsr(MSR_PRED_CMD, 1);
+	fpu_load(v->fpu);
+	if (cpu_has(CPU_XSAVE))
+		xsetbv(0, v->xcr0);
+	if (cpu_has(CPU_RDTSCP))
+		wrmsr(MSR_TSC_AUX, v->msrs.tsc_aux);
+	hv->load(&v->hv);
+	this_percpu()->vcpu = v;
+	vcpu_request(v, VCPU_REQ_EVENT | VCPU_REQ_UPCALL);
+}
+
+void vcpu_detach(struct vcpu *v)
+{
+	struct percpu *p = this_percpu();
+
+	timer_cancel(&p->timers, &v->lapic_timer);
+	timer_cancel(&p->timers, &v->monitor_timer);
+	timer_cancel(&p->timers, &v->nudge);
+	hv->put(&v->hv);
+	if (cpu_has(CPU_XSAVE)) {
+		v->xcr0 = xgetbv(0);
+		xsetbv(0, fpu_host_xcr0());
+	}
+	fpu_save(v->fpu);
+	p->vcpu = NULL;
+	write_cr3(kspace_root());
+}
+
+/* Has a halted vCPU anything to wake for? */
+static bool wakes(const struct vcpu *v)
+{
+	if (v->nmi_pending && !v->nmi_blocked)
+		return true;
+	if (!(v->hv.rflags & RFLAGS_IF))
+		return false;
+	return lapic_pending(&v->lapic) >= 0 || (v->extint && lapic_lint0_extint(&v->lapic));
+}
+
+/*
+ * Put the most urgent event into hv.inject if the guest can take one now, or
+ * ask for an exit when it can. False: the PIC's interrupt is next, and the
+ * monitor must be asked for its vector.
+ */
+static bool choose_event(struct vcpu *v)
+{
+	struct hv_vcpu *h = &v->hv;
+	bool free = !h->inject.valid && !h->shadow;
+	bool extint;
+	int vector;
+
+	vcpu_unrequest(v, VCPU_REQ_EVENT);
+	h->want_window = 0;
+	if (v->nmi_pending && !v->nmi_blocked && free) {
+		h->inject = (struct hv_event){ .valid = 1, .type = HV_EVENT_NMI, .vector = 2 };
+		v->nmi_pending = false;
+		v->nmi_blocked = true;
+		free = false;
+	}
+	h->watch_iret = v->nmi_blocked && !v->nmi_iret;
+	vector = lapic_pending(&v->lapic);
+	extint = v->extint && lapic_lint0_extint(&v->lapic);
+	if (vector < 0 && !extint)
+		return true;
+	if (!free || !(h->rflags & RFLAGS_IF)) {
+		h->want_window = 1;
+		return true;
+	}
+	if (extint)
+		return false;
+	h->inject = (struct hv_event){ .valid = 1, .type = HV_EVENT_EXTINT,
+				       .vector = (u8)vector };
+	lapic_accept(&v->lapic, (u8)vector);
+	h->want_window = lapic_pending(&v->lapic) >= 0;
+	return true;
+}
+
+/*
+ * An event that was being delivered when this exit came is delivered again.
+ * INT n and INT3/INTO are not: RIP still points at them.
+ */
+static void requeue_cut(struct vcpu *v)
+{
+	const struct hv_event *cut = &v->hv.exit.cut;
+
+	if (cut->type == HV_EVENT_SOFT ||
+	    (cut->type == HV_EVENT_EXCEPTION && (cut->vector == EXC_BP || cut->vector == EXC_OF)))
+		return;
+	v->hv.inject = *cut;
+	vcpu_request(v, VCPU_REQ_EVENT);
+}
+
+static u32 trace_info(const struct hv_exit *x)
+{
+	switch (x->reason) {
+	case HV_EXIT_PIO:
+		return x->pio.port;
+	case HV_EXIT_NPF:
+		return (u32)x->npf.gpa;
+	case HV_EXIT_RDMSR:
+	case HV_EXIT_WRMSR:
+		return x->msr.index;
+	case HV_EXIT_EXC:
+		return x->exc.vector;
+	default:
+		return 0;
+	}
+}
+
+static inline void run_once(struct vcpu *v)
+{
+	u64 now = rdtsc();
+	struct vcpu_trace *t;
+
+	v->stats.tsc_kernel += now - v->tsc_mark;
+	hv->run(&v->hv);
+	v->tsc_mark = rdtsc();
+	v->stats.tsc_guest += v->tsc_mark - now;
+	v->stats.exits[v->hv.exit.reason]++;
+	t = &v->trace[v->trace_next++ & (VCPU_TRACE - 1)];
+	t->rip = v->hv.rip;
+	t->reason = v->hv.exit.reason;
+	t->info = trace_info(&v->hv.exit);
+	if (unlikely(v->hv.exit.cut.valid))
+		requeue_cut(v);
+	if (unlikely(v->nmi_iret)) { /* its IRET ran */
+		v->nmi_iret = false;
+		v->nmi_blocked = false;
+		vcpu_request(v, VCPU_REQ_EVENT);
+	}
+}
+
+/* In the guest, as long as exits can be answered closed. */
+static void run_closed(struct vcpu *v)
+{
+	bool again = true;
+
+	hv->close();
+	while (again) {
+		u32 requests = __atomic_load_n(&v->requests, __ATOMIC_ACQUIRE);
+
+		if (unlikely(requests)) {
+			if (requests != VCPU_REQ_EVENT)
+				break;
+			if (!choose_event(v)) {
+				vcpu_request(v, VCPU_REQ_EVENT);
+				break;
+			}
+		}
+		run_once(v);
+		again = vcpu_exit_closed(v);
+	}
+	hv->open(&v->hv);
+	if (!again)
+		vcpu_exit_open(v);
+}
+
+/* What waits for the monitor while no exit does. */
+static void pass_events(struct vcpu *v)
+{
+	vcpu_unrequest(v, VCPU_REQ_UPCALL);
+	if (v->eoi_pending)
+		vcpu_upcall(v, ABI_UP_EOI);
+	else if (__atomic_load_n(&v->events, __ATOMIC_ACQUIRE))
+		vcpu_upcall(v, ABI_UP_EVENT);
+}
+
+enum vcpu_leave vcpu_run(struct vcpu *v)
+{
+	v->tsc_mark = rdtsc();
+	for (;;) {
+		u32 requests = __atomic_load_n(&v->requests, __ATOMIC_ACQUIRE);
+
+		if (v->ended)
+			return VCPU_LEAVE_ENDED;
+		if (requests & VCPU_REQ_LEAVE) {
+			vcpu_unrequest(v, VCPU_REQ_LEAVE);
+			return VCPU_LEAVE_WORK;
+		}
+		if (v->upcall_active) {
+			vcpu_upcall_run(v);
+			continue;
+		}
+		if (requests & VCPU_REQ_UPCALL) {
+			pass_events(v);
+			continue;
+		}
+		if (v->halted) {
+			vcpu_unrequest(v, VCPU_REQ_EVENT);
+			if (!wakes(v))
+				return VCPU_LEAVE_HALTED;
+			v->halted = false;
+			vcpu_request(v, VCPU_REQ_EVENT);
+			continue;
+		}
+		if ((requests & VCPU_REQ_EVENT) && !choose_event(v)) {
+			vcpu_upcall(v, ABI_UP_INTACK);
+			continue;
+		}
+		run_closed(v);
+	}
+}

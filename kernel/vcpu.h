@@ -1,0 +1,154 @@
+/*
+ * A virtual CPU: its vendor-neutral head, its local APIC, MSRs and events,
+ * and the loop that runs it. Everything here belongs to the physical CPU that
+ * the vCPU is attached to, except `requests` and `events` (atomic, any CPU).
+ *
+ * The way of an exit: vcpu_run() enters the guest through hv->run(); an exit
+ * that the kernel owns is answered in kernel/exits.c, mostly without opening
+ * (arch/hv.h); all others become an upcall of the monitor (kernel/upcall.c).
+ */
+#ifndef KERNEL_VCPU_H
+#define KERNEL_VCPU_H
+
+#include "arch/hv.h"
+#include "arch/user.h"
+#include "kernel/abi.h"
+#include "kernel/lapic.h"
+#include "kernel/msrs.h"
+#include "kernel/timer.h"
+#include "kernel/vm_end.h"
+
+/* requests: why the guest must not simply be entered again */
+#define VCPU_REQ_EVENT 1u  /* an interrupt, NMI or exception may be deliverable */
+#define VCPU_REQ_UPCALL 2u /* `events` or an EOI waits for the monitor */
+#define VCPU_REQ_LEAVE 4u  /* this CPU, or the one that manages the VM, wants control */
+
+enum vcpu_leave {
+	VCPU_LEAVE_WORK,   /* LEAVE was requested; call again to go on */
+	VCPU_LEAVE_HALTED, /* until an interrupt: requests says when */
+	VCPU_LEAVE_ENDED,  /* vm->end says why */
+};
+
+/* One of the last exits, for crash records. */
+struct vcpu_trace {
+	u64 rip;
+	u32 reason;
+	u32 info; /* port, MSR, vector, or the low half of a gpa */
+};
+#define VCPU_TRACE 16 /* a power of two */
+
+struct vcpu_stats {
+	u64 exits[HV_EXIT_COUNT];
+	u64 upcalls;
+	u64 tsc_guest, tsc_kernel, tsc_monitor;
+};
+
+struct vm;
+
+struct vcpu {
+	struct hv_vcpu hv; /* must be first */
+
+	u32 requests; /* VCPU_REQ_*, atomic */
+	u32 events;   /* ABI_EV_*, atomic */
+	struct vm *vm;
+	u32 id;
+	u32 cpu; /* the physical CPU that it belongs on */
+
+	bool halted;	   /* in HLT */
+	bool nmi_pending;  /* one NMI is latched */
+	bool nmi_blocked;  /* from an NMI's delivery to its IRET */
+	bool nmi_iret;	   /* that IRET runs at the next entry */
+	bool extint;	   /* the PIC's INTR wire */
+	bool eoi_pending;  /* a level-triggered EOI waits to be told */
+	bool upcall_active; /* uctx stands in the middle of an upcall */
+	bool stop_asked;   /* SYS_STOP: the VM ends with this upcall */
+	bool ended;
+	u8 eoi_vector;
+
+	u32 upcall;	/* enum abi_upcall under way */
+	u64 upcall_start; /* host TSC */
+	struct user_ctx uctx;
+	struct abi_vcpu *page; /* the kernel's alias of the shared page */
+
+	struct lapic lapic;
+	struct msr_state msrs;
+	u64 xcr0;	 /* the guest's, as of the last detach */
+	u64 tsc_base_offset; /* guest TSC = host TSC + this + msrs.tsc_adjust */
+	u64 tsc_offset;	 /* that sum, as hv has it */
+	struct timer lapic_timer;   /* in its CPU's queue */
+	struct timer monitor_timer; /* SYS_TIMER */
+	struct timer nudge;	    /* leave the guest soon: an NMI waits for IRET */
+	void *fpu;	 /* fpu_size bytes while not attached */
+
+	struct vcpu_stats stats; /* since the VM's start */
+	u64 tsc_mark;		 /* when the present account began */
+	u32 trace_next;
+	struct vcpu_trace trace[VCPU_TRACE];
+};
+_Static_assert(offsetof(struct vcpu, hv) == 0, "the vendor's part comes first");
+
+/* A new vCPU of vm, with its monitor's page mapped already; ERR_NOMEM. */
+enum err vcpu_create(struct vm *vm, u32 id, u32 cpu, struct vcpu **out) MUST_CHECK;
+void vcpu_destroy(struct vcpu *v);
+
+/* Bytes of kernel memory that a vCPU takes. */
+u64 vcpu_footprint(void);
+
+/* On its CPU: FPU state and everything per-CPU in, and out again. */
+void vcpu_attach(struct vcpu *v);
+void vcpu_detach(struct vcpu *v);
+
+/* Run it until it leaves. Open, interrupts off. */
+enum vcpu_leave vcpu_run(struct vcpu *v);
+
+/* Any CPU. The requester kicks the vCPU's CPU if that is another one. */
+static inline void vcpu_request(struct vcpu *v, u32 bits)
+{
+	__atomic_fetch_or(&v->requests, bits, __ATOMIC_RELEASE);
+}
+static inline void vcpu_unrequest(struct vcpu *v, u32 bits)
+{
+	__atomic_fetch_and(&v->requests, ~bits, __ATOMIC_ACQ_REL);
+}
+
+static inline u64 vcpu_guest_tsc(const struct vcpu *v, u64 host_tsc)
+{
+	return host_tsc + v->tsc_offset;
+}
+
+/* exits.c: act on hv.exit. True: go on in the guest without opening. */
+bool vcpu_exit_closed(struct vcpu *v);
+/* The same for those that vcpu_exit_closed refused; open. */
+void vcpu_exit_open(struct vcpu *v);
+/* RIP moves on: the one place. len 0: unknown, nothing moves. */
+void vcpu_advance(struct vcpu *v, u32 len);
+/* Queue an exception for the next entry. */
+void vcpu_inject(struct vcpu *v, u8 vector, bool has_error, u32 error);
+static inline void vcpu_inject_gp(struct vcpu *v)
+{
+	vcpu_inject(v, 13, true, 0);
+}
+/* What a LAPIC write asked for (enum lapic_effect). */
+void vcpu_lapic_effects(struct vcpu *v, u32 effects);
+/* Guest writes of control registers, checked; false: #GP was queued. */
+bool vcpu_write_cr(struct vcpu *v, u32 nr, u64 value);
+/* RDMSR and WRMSR as far as the kernel owns them; false: the monitor's turn. */
+bool vcpu_rdmsr(struct vcpu *v);
+bool vcpu_wrmsr(struct vcpu *v);
+void vcpu_update_tsc(struct vcpu *v);
+
+/* upcall.c */
+void vcpu_upcall(struct vcpu *v, u32 reason);  /* begin one; upcall_run does the rest */
+void vcpu_upcall_run(struct vcpu *v);	       /* until it ends, fails, or LEAVE is requested */
+void vcpu_fill_regs(struct vcpu *v);	       /* GPRs and what address translation needs */
+
+/* syscall.c: all calls but FINISH; result in uctx. */
+void vcpu_syscall(struct vcpu *v);
+
+/* The VM is over, told from inside: what for is in vm->end. See kernel/vm.h. */
+
+void vcpu_set_end(struct vcpu *v, enum vm_end end, u32 code, const char *fmt, ...) PRINTF(4, 5);
+/* The same, at once, with a crash record where the end is a crash. */
+void vcpu_end(struct vcpu *v, enum vm_end end, u32 code, const char *fmt, ...) PRINTF(4, 5);
+
+#endif

@@ -1,0 +1,90 @@
+/*
+ * A VM and its life. All of struct vm is CPU 0's, except while a vCPU is
+ * attached: then `end` belongs to that vCPU's CPU until it sets `parked`.
+ *
+ *   OFF -> STARTING -> RUNNING -> STOPPING -> RELEASING -> OFF
+ *
+ * STARTING and RELEASING are resumable jobs of at most one chunk per step
+ * (vm_step), so that nobody else waits for them.
+ */
+#ifndef KERNEL_VM_H
+#define KERNEL_VM_H
+
+#include "kernel/abi.h"
+#include "kernel/config.h"
+#include "kernel/console.h"
+#include "kernel/cpuid.h"
+#include "kernel/space.h"
+#include "kernel/vcpu.h"
+
+#define VM_STATES(X) \
+	X(OFF, "stopped") X(STARTING, "starting") X(RUNNING, "running") \
+	X(STOPPING, "stopping") X(RELEASING, "stopping")
+
+enum vm_state {
+#define X(name, text) VM_##name,
+	VM_STATES(X)
+#undef X
+	VM_STATE_COUNT
+};
+
+/* A file from the ESP, kept in memory. */
+struct vm_file {
+	const char *path;
+	hpa_t base;
+	u64 size;
+};
+
+struct vm {
+	const struct vm_config *config;
+	u16 id; /* page owner; 1.. */
+	bool valid; /* false: the configuration refused it */
+	enum vm_state state;
+	enum vm_end end;  /* of the last run */
+	enum vm_end admin_end; /* what vm_begin_stop was called with */
+	u32 end_code;	  /* DEBUG_EXIT: what the guest wrote */
+	char reason[96];  /* the same for people */
+	bool stop_asked;  /* vCPUs are to leave; read by their CPUs */
+	u32 parked;	  /* vCPUs that have left; atomic */
+
+	struct vm_file kernel, modules[ABI_MAX_MODULES];
+	u32 module_count;
+
+	struct space space;
+	struct abi_vm *page; /* the VM page */
+	struct vcpu *vcpus[CONFIG_MAX_CPUS];
+	u32 vcpu_count;
+	struct console_port port;
+	void *scrollback;
+
+	u64 cursor;	  /* of the job under way: bytes done */
+	u64 tsc_start;	  /* guest time 0 */
+	ns_t started;	  /* host time */
+	ns_t restart_at;  /* a restart waits until then; 0: none */
+	struct vcpu_stats last; /* of the last run, when its vCPUs are gone */
+	struct cpuid_table cpuid;
+};
+
+extern struct vm vms[CONFIG_MAX_VMS];
+extern u32 vms_count;
+
+/* Find the file of that path among those the loader kept. */
+typedef bool vm_file_fn(const char *path, struct vm_file *out);
+
+/* Fill vms[] from the plan. The monitor's image must be set (monitor.h). */
+void vms_init(const struct config *c, vm_file_fn *find);
+
+/* CPU 0: one bounded step of every VM's job; true: there is more to do now. */
+bool vms_step(void);
+
+/* Begin a job; ERR_PERM in a state that does not allow it. */
+enum err vm_begin_start(struct vm *vm) MUST_CHECK;
+enum err vm_begin_stop(struct vm *vm, enum vm_end end) MUST_CHECK;
+
+const char *vm_state_name(const struct vm *vm);
+u64 vm_exits(const struct vm *vm);
+
+/* crash.c, on the vCPU's CPU, open: registers, exit and last exits of a vCPU to the log. */
+void crash_record(struct vcpu *v);
+
+#endif

@@ -1,0 +1,28 @@
+/* The ways a VM ends. One list, so that names and policies cannot drift. */
+#ifndef KERNEL_VM_END_H
+#define KERNEL_VM_END_H
+
+/* X(name, what people read, which policy decides: NONE stays stopped) */
+#define VM_ENDS(X) \
+	X(NEVER_STARTED, "not started", NONE) \
+	X(STOPPED, "stopped by the administrator", NONE) \
+	X(POWEROFF, "powered off", NONE) \
+	X(DEBUG_EXIT, "debug exit", NONE) \
+	X(NO_MEMORY, "not enough memory", NONE) \
+	X(BAD_IMAGE, "guest image refused", NONE) \
+	X(RESET, "reset by the guest", REBOOT) \
+	X(RESET_ADMIN, "reset by the administrator", ALWAYS) \
+	X(HALTED, "halted for ever", NONE) \
+	X(TRIPLE_FAULT, "triple fault", CRASH) \
+	X(BAD_STATE, "the processor refused its state", CRASH) \
+	X(EMULATION, "cannot be emulated", CRASH) \
+	X(MONITOR, "its monitor failed", CRASH)
+
+enum vm_end {
+#define X(name, text, policy) VM_END_##name,
+	VM_ENDS(X)
+#undef X
+	VM_END_COUNT
+};
+
+#endif
