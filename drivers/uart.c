@@ -1,0 +1,237 @@
+/*
+ * A 16550 UART at an I/O port (PC16550D datasheet). Received bytes go through
+ * a ring when interrupts are used. CPU 0 alone uses it after boot; a panic may
+ * write over it at any time, so nothing here keeps state about the transmitter
+ * but its interrupt enable.
+ */
+#include "drivers/uart.h"
+#include "arch/x86.h"
+#include "kernel/string.h"
+
+enum reg { DATA = 0, IER = 1, FCR = 2, IIR = 2, LCR = 3, MCR = 4, LSR = 5, MSR = 6, SCR = 7 };
+
+#define IER_RX 1u
+#define IER_TX 2u
+#define LCR_8N1 3u
+#define LCR_DLAB 0x80u
+#define FCR_RESET 0x07u /* on, both cleared; interrupt at the first byte */
+#define FCR_ON 0x01u
+#define MCR_DTR_RTS_OUT2 0x0bu /* OUT2 is the interrupt's gate on a PC */
+#define MCR_LOOP 0x10u
+#define LSR_DATA 0x01u
+#define LSR_TX_EMPTY 0x20u
+#define IIR_NONE 0x01u
+
+#define DIVISOR_115200 1u
+#define FIFO_SIZE 16u
+#define POLLS 20000u /* a byte takes 87 us, a port access about 1 us */
+#define DRAIN_MAX 256u
+#define RING_SIZE 512u
+
+static u16 base; /* 0: no UART */
+static bool by_irq;
+static void (*notify_fn)(void);
+static u8 ier;
+
+/* filled in the interrupt, emptied by uart_rx(); the same CPU, interrupts off */
+static char ring[RING_SIZE];
+static u32 ring_in, ring_out;
+
+static u8 reg_read(enum reg r)
+{
+	return inb((u16)(base + r));
+}
+
+static void reg_write(enum reg r, u32 v)
+{
+	outb((u16)(base + r), (u8)v);
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+enum err uart_parse(const char *name, u16 *port)
+{
+	static const u16 com[4] = {0x3f8, 0x2f8, 0x3e8, 0x2e8};
+	u32 value = 0;
+
+	if (strncmp(name, "com", 3) == 0 && name[3] >= '1' && name[3] <= '4' && !name[4]) {
+		*port = com[name[3] - '1'];
+		return OK;
+	}
+	if (strncmp(name, "io:0x", 5) != 0 || !name[5])
+		return ERR_INVAL;
+	for (const char *p = name + 5; *p; p++) {
+		int digit = hex_digit(*p);
+
+		if (digit < 0 || p - name > 8)
+			return ERR_INVAL;
+		value = value << 4 | (u32)digit;
+	}
+	if (value == 0 || value > 0xfff8)
+		return ERR_INVAL;
+	*port = (u16)value;
+	return OK;
+}
+
+int uart_isa_irq(u16 port)
+{
+	switch (port) {
+	case 0x3f8:
+	case 0x3e8: return 4;
+	case 0x2f8:
+	case 0x2e8: return 3;
+	default: return -1;
+	}
+}
+
+/* The scratch register keeps what is written; an 8250 has none, but then the
+ * modem control bits come back through the loop. */
+static bool answers(void)
+{
+	u8 old_mcr, status;
+
+	if (reg_read(LSR) == 0xff && reg_read(IER) == 0xff)
+		return false;
+	reg_write(SCR, 0x5a);
+	if (reg_read(SCR) == 0x5a) {
+		reg_write(SCR, 0xa5);
+		if (reg_read(SCR) == 0xa5)
+			return true;
+	}
+	old_mcr = reg_read(MCR);
+	reg_write(MCR, MCR_LOOP | 0x0a); /* RTS and OUT2 appear as CTS and DCD */
+	status = reg_read(MSR) & 0xf0;
+	reg_write(MCR, old_mcr & 0x1f);
+	return status == 0x90;
+}
+
+enum err uart_init(u16 port)
+{
+	base = port;
+	by_irq = false;
+	ier = 0;
+	if (!answers()) {
+		base = 0;
+		return ERR_NODEV;
+	}
+	reg_write(IER, 0);
+	reg_write(LCR, LCR_DLAB | LCR_8N1);
+	reg_write(DATA, DIVISOR_115200 & 0xff);
+	reg_write(IER, DIVISOR_115200 >> 8);
+	reg_write(LCR, LCR_8N1);
+	reg_write(FCR, FCR_RESET);
+	reg_write(MCR, MCR_DTR_RTS_OUT2);
+	return OK;
+}
+
+bool uart_present(void)
+{
+	return base != 0;
+}
+
+static u32 read_fifo(char *buf, u32 max)
+{
+	u32 n = 0;
+
+	while (n < max && (reg_read(LSR) & LSR_DATA))
+		buf[n++] = (char)reg_read(DATA);
+	return n;
+}
+
+u32 uart_rx(char *buf, u32 max)
+{
+	u32 n = 0;
+
+	if (!base)
+		return 0;
+	while (n < max && ring_out != ring_in)
+		buf[n++] = ring[ring_out++ % RING_SIZE];
+	return by_irq ? n : n + read_fifo(buf + n, MIN(max - n, DRAIN_MAX));
+}
+
+static void set_ier(u8 value)
+{
+	if (ier != value) {
+		ier = value;
+		reg_write(IER, value);
+	}
+}
+
+u32 uart_tx(const char *buf, u32 n)
+{
+	u32 sent = 0;
+
+	if (!base)
+		return n; /* nobody listens */
+	if (n && (reg_read(LSR) & LSR_TX_EMPTY)) {
+		for (; sent < n && sent < FIFO_SIZE; sent++)
+			reg_write(DATA, (u8)buf[sent]);
+	}
+	if (by_irq)
+		set_ier(sent < n ? IER_RX | IER_TX : IER_RX);
+	return sent;
+}
+
+void uart_use_irq(void (*notify)(void))
+{
+	if (!base)
+		return;
+	notify_fn = notify;
+	by_irq = true;
+	uart_irq(); /* what came before */
+	set_ier(IER_RX);
+}
+
+/* An edge-triggered line: everything must be served before it can rise again. */
+void uart_irq(void)
+{
+	bool news = false;
+	u32 i;
+
+	if (!base)
+		return;
+	for (i = 0; i < DRAIN_MAX && (reg_read(LSR) & LSR_DATA); i++) {
+		char c = (char)reg_read(DATA);
+
+		if (ring_in - ring_out < RING_SIZE)
+			ring[ring_in++ % RING_SIZE] = c;
+		news = true;
+	}
+	if ((ier & IER_TX) && (reg_read(LSR) & LSR_TX_EMPTY)) {
+		set_ier(IER_RX);
+		news = true;
+	}
+	(void)reg_read(IIR); /* ends a transmitter interrupt */
+	if (news && notify_fn)
+		notify_fn();
+}
+
+static void put(char c)
+{
+	for (u32 i = 0; i < POLLS; i++) {
+		if (reg_read(LSR) & LSR_TX_EMPTY) {
+			reg_write(DATA, (u8)c);
+			return;
+		}
+		cpu_pause();
+	}
+	/* it does not drain; dropping is all that is left */
+}
+
+void uart_write(const char *buf, u32 n)
+{
+	for (u32 i = 0; base && i < n; i++) {
+		if (buf[i] == '\n')
+			put('\r');
+		put(buf[i]);
+	}
+}

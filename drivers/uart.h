@@ -1,0 +1,32 @@
+/*
+ * The console's serial port: a 16550 at an I/O port (National PC16550D), its
+ * poll and interrupt sides. 115200 8N1. Every poll is bounded: a dead UART
+ * costs characters, never time. Owned by CPU 0; panic may break in.
+ */
+#ifndef DRIVERS_UART_H
+#define DRIVERS_UART_H
+
+#include "arch/types.h"
+
+/* "com1".."com4" or "io:0x…" to a port. ERR_INVAL. Pure. */
+enum err uart_parse(const char *name, u16 *port) MUST_CHECK;
+/* ISA interrupt of a standard port, or -1. */
+int uart_isa_irq(u16 port);
+
+/* Finds out whether a UART is there and programs it. ERR_NODEV. */
+enum err uart_init(u16 port) MUST_CHECK;
+bool uart_present(void);
+
+/* struct console_wire's functions: bytes received since (0: none); bytes taken (0: full). */
+u32 uart_rx(char *buf, u32 max);
+u32 uart_tx(const char *buf, u32 n);
+
+/* From polling to interrupts: once uart_irq() is registered for the routed
+ * vector. notify is called in it when there is something to read or room to write. */
+void uart_use_irq(void (*notify)(void));
+void uart_irq(void);
+
+/* Polled, for early boot and panic; "\n" goes out as "\r\n". */
+void uart_write(const char *buf, u32 n);
+
+#endif
