@@ -1,0 +1,267 @@
+# Bulkhead's build. `make help` lists the targets.
+#
+# One UEFI application, BOOTX64.EFI, holds the loader (boot/efi_*.c), the
+# kernel (linked by linker.ld) and the monitor (linked by vmm/monitor.ld).
+# Everything made goes to $(B). VARIANT=test builds into build/test with
+# tests/variant first on the include path, and with tests/variant/<path>.c in
+# place of <path>.c: a test-only feature is another file, never an #ifdef.
+
+MAKEFLAGS += --no-builtin-rules
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+VARIANT ?=
+B := build$(if $(VARIANT),/$(VARIANT))
+V ?= 0
+Q := $(if $(filter 0,$(V)),@)
+say = @$(if $(filter 0,$(V)),printf '  %-7s %s\n' $(1) $(2),:)
+
+CC := gcc
+LD := ld
+PYTHON := /usr/bin/python3
+
+# A release has a tag; else the number of the next one and the commit.
+VERSION ?= $(shell git describe --tags --match 'v*' 2>/dev/null | sed 's/^v//')
+ifeq ($(VERSION),)
+VERSION := 0.1$(shell git rev-parse --short HEAD 2>/dev/null | sed '/[^0-9a-f]/d;s/^/-/')
+endif
+
+.PHONY: all
+all: $(B)/BOOTX64.EFI
+
+# ------------------------------------------------------------------ sources
+
+variant = $(foreach f,$(1),$(if $(VARIANT),$(or $(wildcard tests/variant/$(f)),$(f)),$(f)))
+
+KERNEL_SRC := $(call variant,$(sort $(wildcard arch/*.c arch/*.S arch/svm/*.c arch/svm/*.S \
+	kernel/*.c drivers/*.c)) boot/main.c boot/entry.S)
+VMM_SRC := $(call variant,$(sort $(wildcard vmm/*.c vmm/*.S)))
+LOADER_SRC := $(sort $(wildcard boot/efi_*.c)) boot/ranges.c boot/paging.c boot/wall_time.c \
+	boot/efi_switch.S kernel/config.c kernel/string.c kernel/print.c
+
+# The rest of the configuration's parser.
+LOADER_EXTRA := $(sort $(wildcard kernel/config_*.c kernel/toml*.c kernel/utf8*.c))
+
+objects = $(patsubst %,$(B)/$(1)/%.o,$(basename $(2)))
+KERNEL_OBJ := $(call objects,kernel,$(KERNEL_SRC))
+VMM_OBJ := $(call objects,monitor,$(VMM_SRC))
+LOADER_OBJ := $(call objects,loader,$(LOADER_SRC) $(LOADER_EXTRA)) $(B)/loader/boot/payload.o
+
+# -------------------------------------------------------------------- flags
+
+INCLUDES := $(if $(VARIANT),-Itests/variant) -I.
+WARN := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Werror
+COMMON := -std=gnu17 $(WARN) -O2 -g -ffreestanding -mno-red-zone -mgeneral-regs-only \
+	-fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
+	-fno-common -ffile-prefix-map=$(CURDIR)/= \
+	$(INCLUDES) $(if $(filter test,$(VARIANT)),-DBULKHEAD_TEST=1)
+SECTIONS := -ffunction-sections -fdata-sections
+KERNEL_CFLAGS := $(COMMON) $(SECTIONS) -fno-pic -mcmodel=kernel
+VMM_CFLAGS := $(COMMON) $(SECTIONS) -fno-pic
+# no sections of their own here: gnu-efi's linker script knows .data and .bss alone
+LOADER_CFLAGS := $(COMMON) -fpic -fshort-wchar -DGNU_EFI_USE_MS_ABI \
+	-isystem /usr/include/efi -isystem /usr/include/efi/x86_64
+LINK := -nostdlib -static --gc-sections -z noexecstack -z max-page-size=4096 --build-id=none \
+	--fatal-warnings
+EFI_LIB := /usr/lib
+
+# The compiler must not turn memcpy's own loop into a call of memcpy.
+%/kernel/string.o: KERNEL_CFLAGS += -fno-tree-loop-distribute-patterns
+%/kernel/string.o: LOADER_CFLAGS += -fno-tree-loop-distribute-patterns
+%/vmm/lib.o %/vmm/string.o: VMM_CFLAGS += -fno-tree-loop-distribute-patterns
+
+# ------------------------------------------------------------- compile, link
+
+# A file whose text mentions BULKHEAD_VERSION is compiled again when that changes.
+VERSION_FILE := $(B)/version
+$(shell mkdir -p $(B); [ "$$(cat $(VERSION_FILE) 2>/dev/null)" = "$(VERSION)" ] || \
+	echo "$(VERSION)" > $(VERSION_FILE))
+KERNEL_CFLAGS += -DBULKHEAD_VERSION='"$(VERSION)"'
+LOADER_CFLAGS += -DBULKHEAD_VERSION='"$(VERSION)"'
+VERSIONED := $(shell grep -lE 'BULKHEAD_VERSION|version\.h' $(KERNEL_SRC) $(LOADER_SRC) 2>/dev/null)
+$(call objects,kernel,$(filter $(KERNEL_SRC),$(VERSIONED))): $(VERSION_FILE)
+$(call objects,loader,$(filter $(LOADER_SRC),$(VERSIONED))): $(VERSION_FILE)
+
+define compile # room, FLAGS variable, extension
+$(B)/$(1)/%.o: %.$(3) Makefile | deps-build
+	$$(call say,CC,$$<)
+	@mkdir -p $$(@D)
+	$(Q)$(CC) $$($(2)) $(if $(filter S,$(3)),-D__ASSEMBLY__) -MMD -MP -c $$< -o $$@
+endef
+$(foreach e,c S,$(eval $(call compile,kernel,KERNEL_CFLAGS,$(e))))
+$(foreach e,c S,$(eval $(call compile,monitor,VMM_CFLAGS,$(e))))
+$(foreach e,c S,$(eval $(call compile,loader,LOADER_CFLAGS,$(e))))
+
+$(B)/kernel.elf: linker.ld $(KERNEL_OBJ)
+	$(call say,LD,$@)
+	$(Q)$(LD) $(LINK) -Map $@.map -T linker.ld -o $@ $(KERNEL_OBJ)
+
+$(B)/monitor.elf: vmm/monitor.ld $(VMM_OBJ)
+	$(call say,LD,$@)
+	$(Q)$(LD) $(LINK) -Map $@.map -T vmm/monitor.ld -o $@ $(VMM_OBJ)
+
+$(B)/%.stripped: $(B)/%.elf
+	$(Q)strip -s -o $@ $<
+
+$(B)/kernel.sym: $(B)/kernel.elf tools/symtab.py
+	$(call say,SYMTAB,$@)
+	$(Q)$(PYTHON) tools/symtab.py $< $@
+
+# The payload is included by .incbin, found through -I$(B).
+$(B)/loader/boot/payload.o: boot/payload.S $(B)/kernel.stripped $(B)/monitor.stripped \
+		$(B)/kernel.sym Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) -Wa,-I$(B) -c $< -o $@
+
+$(B)/loader.so: $(LOADER_OBJ)
+	$(call say,LD,$@)
+	$(Q)$(LD) -nostdlib -znocombreloc -shared -Bsymbolic --build-id=none --no-undefined \
+		-z noexecstack -z max-page-size=4096 \
+		-T $(EFI_LIB)/elf_x86_64_efi.lds -o $@ $(EFI_LIB)/crt0-efi-x86_64.o $(LOADER_OBJ) \
+		$(EFI_LIB)/libgnuefi.a
+
+$(B)/BOOTX64.EFI: $(B)/loader.so
+	$(call say,EFI,$@)
+	$(Q)objcopy -j .text -j .sdata -j .data -j .dynamic -j .rela -j .reloc \
+		--target efi-app-x86_64 --subsystem=10 $< $@
+
+# --------------------------------------------------------------- what it needs
+
+# `tools/deps` says what is missing and installs it; it costs 30 ms otherwise.
+.PHONY: deps deps-build deps-run deps-test
+deps: deps-build deps-run deps-test
+deps-build:
+	@tools/deps build
+deps-run: deps-build
+	@tools/deps build run
+deps-test: deps-run
+	@tools/deps build run test
+
+# -------------------------------------------------------------- guests and ESP
+
+GUESTS := build/guests
+CONFIG ?= boot/bulkhead.toml
+EXTRA ?=
+
+.PHONY: guests esp image
+guests: $(GUESTS)/.done
+$(GUESTS)/.done: tools/guest-files tools/mkinitrd.py tools/guest-init | deps-run
+	@tools/guest-files build/cache $(GUESTS)
+	@touch $@
+
+$(B)/esp/.done: FORCE $(B)/BOOTX64.EFI $(GUESTS)/.done
+	@EFI=$(B)/BOOTX64.EFI CONFIG='$(CONFIG)' GUESTS=$(GUESTS) EXTRA='$(EXTRA)' tools/mkesp $(B)/esp
+esp: $(B)/esp/.done
+
+IMAGE ?= $(B)/bulkhead.img
+image: esp
+	@tools/mkimage $(B)/esp $(IMAGE)
+
+# ------------------------------------------------------------------------- run
+
+MEM ?= 2048
+CPUS ?= 4
+QEMU ?= qemu-system-x86_64
+OVMF ?= /usr/share/ovmf/OVMF.fd
+QEMU_FLAGS ?=
+
+# Raw bytes both ways, so that Ctrl-C and Ctrl-] reach Bulkhead.
+QEMU_CMD = $(QEMU) -name bulkhead -machine q35 -accel tcg,thread=multi -cpu EPYC,+svm,+npt \
+	-smp $(CPUS) -m $(MEM) -bios $(OVMF) -nodefaults -display none -no-reboot \
+	-drive if=none,id=boot,format=raw,snapshot=on,file=$(IMAGE) \
+	-device ide-hd,drive=boot,bus=ide.0 \
+	-chardev stdio,id=com1,signal=off -serial chardev:com1 \
+	-pidfile $(B)/qemu.pid $(QEMU_FLAGS)
+
+.PHONY: run run-gdb quit
+run: image
+	@echo "COM1 is this terminal. To leave: type poweroff at the prompt," \
+		"or run 'make quit$(if $(VARIANT), VARIANT=$(VARIANT))' elsewhere."
+	@$(QEMU_CMD)
+
+run-gdb: image
+	@echo "QEMU waits for a debugger. In another terminal:"
+	@echo "  gdb $(B)/kernel.elf -ex 'target remote localhost:1234' \\"
+	@echo "      -ex 'hbreak _start' -ex continue"
+	@$(QEMU_CMD) -s -S
+
+quit:
+	@kill "$$(cat $(B)/qemu.pid)"
+
+# ----------------------------------------------------------------------- tests
+
+# tests/unit/test_x.c names what it is built from: "// SOURCES: kernel/x.c ...",
+# and optionally "// LIBS: -lZydis".
+UNIT := $(patsubst tests/unit/%.c,build/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
+UNIT_FLAGS := -std=gnu17 -g -O1 -Wall -Wextra -fsanitize=address,undefined \
+	-fno-sanitize-recover=all -fno-omit-frame-pointer -Itests/unit/fake -I. -DUNIT_TEST=1 \
+	-DBULKHEAD_VERSION='"unit"'
+
+# The dependency file lists every source as a target too: one that is gone must
+# not stop make before the test's own list is read again.
+define build_program # compiler, flags, libraries
+	@mkdir -p $(@D)
+	$(Q)srcs="$< $$(sed -n 's|^// SOURCES:||p' $<)"; libs="$$(sed -n 's|^// LIBS:||p' $<)"; \
+	$(1) $(2) -MM -MP -MT $@ $$srcs > $@.d && printf '%s:\n' $$srcs >> $@.d && \
+	$(1) $(2) -o $@ $$srcs $(3) $$libs
+endef
+
+build/unit/%: tests/unit/%.c Makefile | deps-test
+	$(call say,UNIT,$<)
+	$(call build_program,$(CC),$(UNIT_FLAGS),-lcmocka)
+
+.PHONY: unit unit-build
+unit-build: $(UNIT)
+unit: unit-build
+	@tools/run-unit $(UNIT)
+
+.PHONY: test bench fuzz
+test: deps-test
+	@tests/run
+
+bench: deps-test
+	@tests/bench/run
+
+# FUZZ_TIME seconds for each tests/fuzz/fuzz_*.c (SOURCES: as for unit tests).
+FUZZ_TIME ?= 60
+FUZZ := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_FLAGS := -std=gnu17 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+	-Itests/unit/fake -I. -DUNIT_TEST=1 -DBULKHEAD_VERSION='"fuzz"'
+build/fuzz/%: tests/fuzz/%.c Makefile | deps-test
+	$(call say,FUZZ,$<)
+	$(call build_program,clang,$(FUZZ_FLAGS))
+
+fuzz: $(FUZZ)
+	@for f in $(FUZZ); do \
+		mkdir -p build/fuzz/corpus/$${f##*/}; \
+		$$f -max_total_time=$(FUZZ_TIME) -print_final_stats=1 build/fuzz/corpus/$${f##*/} || exit 1; \
+	done
+
+# ------------------------------------------------------------------------ rest
+
+.PHONY: clean distclean help FORCE
+FORCE:
+clean:
+	@find build -mindepth 1 -maxdepth 1 ! -name cache -exec rm -rf {} + 2>/dev/null || :
+distclean:
+	@rm -rf build
+
+help:
+	@echo "make             build/BOOTX64.EFI"
+	@echo "make esp         build/esp/: copy its content to any FAT EFI system partition"
+	@echo "make image       build/bulkhead.img: write it to a USB stick"
+	@echo "make run         in QEMU, COM1 on this terminal [MEM=2048 CPUS=4 CONFIG=file EXTRA=dir]"
+	@echo "make run-gdb     the same, waiting for gdb"
+	@echo "make quit        end the QEMU that make run started"
+	@echo "make test        unit, lint and system tests; ends with: N passed, N failed"
+	@echo "make unit        the unit tests alone"
+	@echo "make bench       instruction counts per exit (QEMU -icount)"
+	@echo "make fuzz        fuzzers [FUZZ_TIME=60 seconds each]"
+	@echo "make guests      Debian's kernel, GNU Mach and the busybox initramfs -> build/guests"
+	@echo "make deps        install what is missing from Debian's archive"
+	@echo "make clean       all of build/ but the downloads; make distclean: those too"
+
+-include tests/tests.mk
+-include $(KERNEL_OBJ:.o=.d) $(VMM_OBJ:.o=.d) $(LOADER_OBJ:.o=.d)
+-include $(addsuffix .d,$(UNIT) $(FUZZ))
