@@ -1,0 +1,18 @@
+"""Shows the serial console of every machine that was alive when a test failed."""
+
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import harness  # noqa: E402
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for m in harness.machines:
+            report.sections.append((f"serial console ({m.bed})", m.tail()))

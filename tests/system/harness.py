@@ -1,0 +1,341 @@
+"""Boots Bulkhead on an emulated machine and talks to it over its serial line.
+
+Two beds: QEMU (TCG, the main one) and Bochs' ryzen model (a second AMD-V, with
+nRIP and without ACPI tables). Every Machine works in a folder of its own on
+copies of everything, ends only processes that it started, and runs them under
+timeout(1), so that nothing survives a hung test.
+
+    with Machine(config(vm("a", kernel="hello.elf")), ["hello.elf"]) as m:
+        print(m.command("list"))
+
+TEST_TIME_SCALE (a number, default 1) multiplies all timeouts.
+"""
+
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import pexpect
+import pexpect.fdpexpect
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build"
+GUESTS = BUILD / "guests"
+SCALE = float(os.environ.get("TEST_TIME_SCALE", "1"))
+OVMF = "/usr/share/ovmf/OVMF.fd"
+PROMPT = "bulkhead> "
+ESCAPE = "\x1d"  # Ctrl-]
+
+machines = []  # those alive, for conftest.py to show when a test fails
+
+
+def seconds(n):
+    """n seconds on a quiet machine."""
+    return n * SCALE
+
+
+def toml_value(value):
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(toml_value(v) for v in value) + "]"
+    if isinstance(value, int):
+        return str(value)
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def vm(name, cpu=1, memory="32M", kernel=None, autostart=False, debug_exit=True, **more):
+    """One [[vm]] table. File names without a slash are in /bulkhead."""
+    keys = {"name": name, "cpus": [cpu], "memory": memory, "kernel": kernel or name + ".elf",
+            "autostart": autostart, "debug_exit": debug_exit, **more}
+    for key in ("kernel", "initrd"):
+        if isinstance(keys.get(key), str) and "/" not in keys[key]:
+            keys[key] = "/bulkhead/" + keys[key]
+    return "[[vm]]\n" + "".join(f"{k} = {toml_value(v)}\n" for k, v in keys.items())
+
+
+def linux(name, cpu, memory="256M", autostart=True, **more):
+    """A Debian guest as boot/bulkhead.toml has it."""
+    keys = {"kernel": "vmlinuz", "initrd": "initrd.img", "debug_exit": False,
+            "cmdline": f"console=ttyS0 quiet name={name}", "autostart": autostart, **more}
+    return vm(name, cpu, memory, **keys)
+
+
+LINUX_FILES = ["vmlinuz", "initrd.img"]
+
+
+def config(*vms, host=""):
+    return f'[host]\nconsole = "com1"\n{host}\n' + "\n".join(vms)
+
+
+def clean(text):
+    """What a terminal would show: no escape sequences, no carriage returns, backspaces done."""
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "")
+    while "\b" in text:
+        text = re.sub(r"[^\b\n]?\b", "", text, count=1)
+    return text
+
+
+class Console:
+    """A guest's console while it has the focus; see Machine.console()."""
+
+    def __init__(self, machine):
+        self.machine = machine
+
+    def expect(self, pattern, timeout=30):
+        return self.machine.expect(pattern, timeout)
+
+    def send(self, text):
+        self.machine.send(text)
+
+    def run(self, command, prompt=r":~# ", timeout=60):
+        """A command in a guest's shell -> its output, without the echo."""
+        self.machine.send(command + "\r")
+        self.machine.expect(re.escape(command[-20:]) + r"\r*\n", timeout)
+        self.machine.expect(prompt, timeout)
+        return clean(self.machine.before).rpartition("\n")[0]
+
+
+class Machine:
+    def __init__(self, text=None, files=(), bed="qemu", cpus=4, memory=2048, efi=None,
+                 qemu_cpu="EPYC,+svm,+npt", qemu_args=(), life=900, wait=True, extra=None):
+        """text: bulkhead.toml, None: no such file. files: names in build/guests, put
+        into /bulkhead. extra: {path on the ESP: content}. wait: for the first prompt."""
+        self.bed, self.cpus, self.memory, self.life = bed, cpus, memory, life
+        self.qemu_cpu, self.qemu_args = qemu_cpu, list(qemu_args)
+        self.efi = pathlib.Path(efi or BUILD / "BOOTX64.EFI")
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="bulkhead-"))
+        self.process = self.wire = None
+        self.log = open(self.dir / "console.log", "w", encoding="utf-8", errors="replace")
+        machines.append(self)
+        try:
+            self._make_image(text, files, extra or {})
+            self.start()
+            self.boot_log = ""
+            if wait:
+                self.boot_log = self.wait_prompt()
+        except BaseException:
+            self.show_tail()
+            self.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    # ------------------------------------------------------------ start, end
+
+    def _make_image(self, text, files, extra):
+        esp = self.dir / "esp"
+        (esp / "EFI/BOOT").mkdir(parents=True)
+        (esp / "bulkhead").mkdir()
+        shutil.copy(self.efi, esp / "EFI/BOOT/BOOTX64.EFI")
+        if text is not None:
+            (esp / "bulkhead/bulkhead.toml").write_text(text)
+        for name in dict.fromkeys(files):
+            shutil.copy(GUESTS / name, esp / "bulkhead" / name)
+        for path, content in extra.items():
+            to = esp / path.lstrip("/")
+            to.parent.mkdir(parents=True, exist_ok=True)
+            to.write_bytes(content if isinstance(content, bytes) else content.encode())
+        out = subprocess.run([ROOT / "tools/mkimage", esp, self.dir / "disk.img"], check=True,
+                             capture_output=True, text=True).stdout
+        self.cylinders = int(re.search(r"(\d+) cylinders", out).group(1))
+        shutil.rmtree(esp)
+
+    def start(self):
+        command, address = self._qemu() if self.bed == "qemu" else self._bochs()
+        command = ["timeout", "-k", "5", str(int(seconds(self.life)))] + command
+        self.emulator_log = open(self.dir / "emulator.log", "wb")
+        self.process = subprocess.Popen(command, cwd=self.dir, stdin=subprocess.DEVNULL,
+                                        stdout=self.emulator_log, stderr=subprocess.STDOUT,
+                                        start_new_session=True)
+        self.socket = self._connect(address)
+        self.wire = pexpect.fdpexpect.fdspawn(self.socket.fileno(), encoding="utf-8",
+                                              codec_errors="replace", maxread=65536)
+        self.wire.logfile_read = self.log
+        self.wire.delayafterread = None
+
+    def _connect(self, address):
+        end = time.monotonic() + seconds(30)
+        while True:
+            family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+            s = socket.socket(family)
+            try:
+                s.connect(address)
+                return s
+            except OSError:
+                s.close()
+                if self.process.poll() is not None or time.monotonic() > end:
+                    raise RuntimeError("the emulator did not start: " +
+                                       (self.dir / "emulator.log").read_text()) from None
+                time.sleep(0.05)
+
+    def _qemu(self):
+        path = str(self.dir / "com1")
+        return ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi",
+                "-cpu", self.qemu_cpu, "-smp", str(self.cpus), "-m", str(self.memory),
+                "-bios", OVMF, "-nodefaults", "-display", "none", "-no-reboot",
+                "-drive", "if=none,id=boot,format=raw,file=disk.img",
+                "-device", "ide-hd,drive=boot,bus=ide.0",
+                "-chardev", f"socket,id=com1,path={path},server=on,wait=on",
+                "-serial", "chardev:com1"] + self.qemu_args, path
+
+    def _bochs(self):
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
+        (self.dir / "bochsrc").write_text(f"""\
+plugin_ctrl: unmapped=true, biosdev=true, speaker=false, extfpuirq=true, parallel=false, serial=true, gameport=false
+config_interface: textconfig
+display_library: rfb, options="timeout=0"
+memory: guest={min(self.memory, 1024)}, host={min(self.memory, 1024)}
+romimage: file="{OVMF}", address=0xffe00000, options=none
+vgaromimage: file="/usr/share/vgabios/vgabios.bin"
+vga: extension=vbe, update_freq=1
+pci: enabled=1, chipset=i440fx
+cpu: model=ryzen, count={self.cpus}, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1
+clock: sync=none, time0=local
+ata0: enabled=true, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
+ata0-master: type=disk, path="disk.img", mode=flat, cylinders={self.cylinders}, heads=16, spt=63
+boot: disk
+com1: enabled=true, mode=socket-server, dev=localhost:{port}
+port_e9_hack: enabled=0
+log: bochs.log
+panic: action=fatal
+error: action=report
+info: action=report
+debug: action=ignore
+magic_break: enabled=0
+""")
+        (self.dir / "rc").write_text("c\n")
+        return ["bochs-bin", "-unlock", "-q", "-f", "bochsrc", "-rc", "rc"], ("127.0.0.1", port)
+
+    def close(self):
+        if self in machines:
+            machines.remove(self)
+        if self.process and self.process.poll() is None:
+            # the session of its own that start() made: timeout(1) and the emulator
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        if self.wire:
+            self.socket.close()
+        self.log.close()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def tail(self, lines=60):
+        with contextlib.suppress(Exception):
+            self.wire.expect(pexpect.TIMEOUT, timeout=0.1)  # what has come meanwhile
+        self.log.flush()
+        text = clean((self.dir / "console.log").read_text(encoding="utf-8", errors="replace"))
+        return "\n".join(text.split("\n")[-lines:])
+
+    def show_tail(self):
+        print(f"--- the console's last lines ({self.bed}):\n{self.tail()}\n---")
+
+    # ------------------------------------------------------------------ talk
+
+    @property
+    def before(self):
+        return self.wire.before
+
+    @property
+    def match(self):
+        return self.wire.match
+
+    def send(self, text):
+        self.wire.send(text)
+
+    def expect(self, pattern, timeout=30):
+        return self.wire.expect(pattern, timeout=seconds(timeout) * (4 if self.bed == "bochs" else 1))
+
+    def wait_prompt(self, timeout=60):
+        self.expect(re.escape(PROMPT), timeout)
+        return clean(self.before)
+
+    def command(self, text, timeout=30):
+        """Types a command at the prompt -> its output, up to the next prompt. Log lines
+        that came meanwhile are in it too."""
+        self.send(text + "\r")
+        self.expect(re.escape(text) + r"\r*\n", timeout)
+        return self.wait_prompt(timeout)
+
+    @contextlib.contextmanager
+    def console(self, name, timeout=30):
+        """The VM's console (scrollback first); Ctrl-] at the end."""
+        self.send(f"console {name}\r")
+        self.expect(r"\[console of [^\n]*\n", timeout)
+        yield Console(self)
+        self.send(ESCAPE)
+        self.wait_prompt(timeout)
+
+    def wait_end(self, timeout=60):
+        """Waits until the machine is off -> what it said until then."""
+        self.expect(pexpect.EOF, timeout)
+        text = clean(self.before)
+        self.process.wait(seconds(timeout))
+        return text
+
+    def poweroff(self):
+        self.send("poweroff\r")
+        if self.bed == "qemu":
+            self.wait_end()
+        else:
+            self.expect("powering off")  # Bochs goes on without power
+
+    # ------------------------------------------------------------- questions
+
+    def vms(self):
+        """The `list` table: {name: {state, reason, cpus, memory, uptime, exits}}."""
+        return parse_list(self.command("list"))
+
+    def state(self, name):
+        row = self.vms()[name]
+        return f"{row['state']} {row['reason']}"
+
+    def wait_state(self, name, pattern, timeout=60):
+        """Polls `list` until state and reason match -> the row."""
+        end = time.monotonic() + seconds(timeout) * (4 if self.bed == "bochs" else 1)
+        while True:
+            row = self.vms()[name]
+            if re.search(pattern, f"{row['state']} {row['reason']}"):
+                return row
+            assert time.monotonic() < end, f"{name} is {row}, not {pattern}"
+            time.sleep(0.5)
+
+    def free_memory(self):
+        """KiB in the pool, scrubbed or not."""
+        text = self.command("mem")
+        return sum(int(re.search(rf"pool: {w} +(\d+)", text).group(1))
+                   for w in ("free", "waits for scrubbing"))
+
+
+def parse_list(text):
+    """By the columns of the heading; a reason too long for its column follows in
+    indented lines."""
+    lines = [l for l in text.split("\n") if l.strip() and not l.startswith("[")]
+    at = next(i for i, l in enumerate(lines) if l.startswith("NAME"))
+    reason = lines[at].index("REASON")
+    rows, name = {}, None
+    for line in lines[at + 1:]:
+        m = re.match(r"(\S*) +(\S+) +(.*?) +([\d,-]+) +(\d+[MG]) +(\S+) +(\d+)$", line)
+        if m:
+            name = m[1] or name
+            rows[name] = dict(zip(("state", "reason", "cpus", "memory", "uptime", "exits"),
+                                  m.groups()[1:]))
+        elif line.startswith("    ") and name in rows:
+            row = rows[name]
+            row["reason"] = (row["reason"].replace("(see below)", "") + " " + line.strip()).strip()
+        elif reason and re.match(r"\S+$", line):
+            name = line.strip()  # a long name has a line of its own
+    return rows
