@@ -166,9 +166,13 @@ QEMU ?= qemu-system-x86_64
 OVMF ?= /usr/share/ovmf/OVMF.fd
 QEMU_FLAGS ?=
 
+# EPYC without what TCG lacks anyway, so that QEMU has nothing to warn about.
+QEMU_CPU ?= EPYC,+svm,+npt,-rdseed,-sha-ni,-fxsr-opt,-misalignsse,-3dnowprefetch,-osvw,-topoext,\
+-nrip-save,-xsavec
+
 # Raw bytes both ways, so that Ctrl-C and Ctrl-] reach Bulkhead.
-QEMU_CMD = $(QEMU) -name bulkhead -machine q35 -accel tcg,thread=multi -cpu EPYC,+svm,+npt \
-	-smp $(CPUS) -m $(MEM) -bios $(OVMF) -nodefaults -display none -no-reboot \
+QEMU_CMD = $(QEMU) -name bulkhead -machine q35 -accel tcg,thread=multi -cpu '$(subst $() ,,$(QEMU_CPU))' \
+	-smp $(CPUS) -m $(MEM) -bios $(OVMF) -nodefaults -display none \
 	-drive if=none,id=boot,format=raw,snapshot=on,file=$(IMAGE) \
 	-device ide-hd,drive=boot,bus=ide.0 \
 	-chardev stdio,id=com1,signal=off -serial chardev:com1 \
@@ -192,7 +196,7 @@ quit:
 # ----------------------------------------------------------------------- tests
 
 # tests/unit/test_x.c names what it is built from: "// SOURCES: kernel/x.c ...",
-# and optionally "// LIBS: -lZydis".
+# and optionally "// LIBS: -lZydis" and "// FLAGS:", which come before all others.
 UNIT := $(patsubst tests/unit/%.c,build/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
 UNIT_FLAGS := -std=gnu17 -g -O1 -Wall -Wextra -fsanitize=address,undefined \
 	-fno-sanitize-recover=all -fno-omit-frame-pointer -Itests/unit/fake -I. -DUNIT_TEST=1 \
@@ -203,8 +207,9 @@ UNIT_FLAGS := -std=gnu17 -g -O1 -Wall -Wextra -fsanitize=address,undefined \
 define build_program # compiler, flags, libraries
 	@mkdir -p $(@D)
 	$(Q)srcs="$< $$(sed -n 's|^// SOURCES:||p' $<)"; libs="$$(sed -n 's|^// LIBS:||p' $<)"; \
-	$(1) $(2) -MM -MP -MT $@ $$srcs > $@.d && printf '%s:\n' $$srcs >> $@.d && \
-	$(1) $(2) -o $@ $$srcs $(3) $$libs
+	flags="$$(sed -n 's|^// FLAGS:||p' $<)"; \
+	$(1) $$flags $(2) -MM -MP -MT $@ $$srcs > $@.d && printf '%s:\n' $$srcs >> $@.d && \
+	$(1) $$flags $(2) -o $@ $$srcs $(3) $$libs
 endef
 
 build/unit/%: tests/unit/%.c Makefile | deps-test

@@ -47,7 +47,8 @@
 
 #define APIC_BASE_ADDR 0x000ffffffffff000ull
 #define ICR_POLLS 100000u
-#define CALIBRATE_US 2000u
+#define CALIBRATE_US 700u
+#define CALIBRATE_ROUNDS 3u
 #define COUNT_MAX 0xffffffffu
 
 static bool x2;
@@ -155,31 +156,61 @@ void apic_init_ap(void)
 	this_cpu()->apic_id = apic_id(); /* whatever the tables said */
 }
 
+/*
+ * One measurement: counts and TSC ticks of the same interval. Returns how many
+ * ticks its ends are uncertain by (an SMI or another hypervisor may break in).
+ */
+static u64 measure(u64 length, u32 *counts, u64 *ticks)
+{
+	u64 before, start, end, after;
+
+	before = rdtsc();
+	reg_write(APIC_TIMER_INITIAL, COUNT_MAX);
+	start = rdtsc();
+	do
+		end = rdtsc();
+	while (end - start < length);
+	*counts = COUNT_MAX - reg_read(APIC_TIMER_CURRENT);
+	after = rdtsc();
+	*ticks = end + (after - end) / 2 - before - (start - before) / 2;
+	return (start - before) + (after - end);
+}
+
 void apic_calibrate(u64 hz_of_tsc)
 {
-	u64 start, ticks;
-	u32 counts;
+	u64 best = ~0ull, total = 0;
+	u32 best_counts = 0;
+	u64 best_ticks = 1;
 
 	if (deadline_mode)
 		return;
 	reg_write(APIC_LVT_TIMER, LVT_MASKED | VEC_TIMER);
-	reg_write(APIC_TIMER_INITIAL, COUNT_MAX);
-	start = rdtsc();
-	while (rdtsc() - start < hz_of_tsc / 1000000 * CALIBRATE_US)
-		;
-	counts = COUNT_MAX - reg_read(APIC_TIMER_CURRENT);
-	ticks = rdtsc() - start;
+	for (u32 i = 0; i < CALIBRATE_ROUNDS; i++) {
+		u32 counts;
+		u64 ticks, doubt;
+
+		doubt = measure(hz_of_tsc / 1000000 * CALIBRATE_US, &counts, &ticks);
+		if (doubt < best) {
+			best = doubt;
+			best_counts = counts;
+			best_ticks = ticks;
+		}
+		total += ticks;
+		if (total > hz_of_tsc / 1000000 * CALIBRATE_US * CALIBRATE_ROUNDS * 4)
+			break; /* somebody else has this CPU: take what there is */
+	}
 	reg_write(APIC_TIMER_INITIAL, 0);
 	reg_write(APIC_LVT_TIMER, VEC_TIMER);
-	if (counts == 0) {
+	if (best_counts == 0) {
 		log_error("the local APIC's timer does not count; timers will come late");
-		counts = 1;
+		best_counts = 1;
 	}
-	count_mul = ((u64)counts << 32) / ticks;
+	count_mul = ((u64)best_counts << 32) / best_ticks;
 	if (count_mul == 0)
 		count_mul = 1;
 	/* beyond that the product, or the count, would overflow */
 	max_ticks = ((u64)(COUNT_MAX / 2) << 32) / MAX(count_mul, BIT(32));
+	log_debug("local APIC timer: %u kHz", (u32)((hz_of_tsc / 1000 * count_mul) >> 32));
 }
 
 bool apic_is_x2(void)

@@ -49,7 +49,7 @@ static void read_features(void)
 		u32 leaf, sub;
 		u8 reg, bit;
 	} where[CPU_FEATURE_COUNT] = {
-#define X(name, leaf, sub, reg, bit) {leaf, sub, reg, bit},
+#define X(name, leaf, sub, reg, bit) { leaf, sub, reg, bit },
 		CPU_FEATURES(X)
 #undef X
 	};
@@ -111,7 +111,7 @@ void cpu_brand(char buf[49])
 	} else {
 		cpuid_count(0, 0, r);
 		for (u32 i = 0; i < 12; i++)
-			buf[i] = (char)(r[(const u8[]){1, 3, 2}[i / 4]] >> (i % 4 * 8));
+			buf[i] = (char)(r[(const u8[]){ 1, 3, 2 }[i / 4]] >> (i % 4 * 8));
 	}
 	for (u32 i = 48; i-- > 0 && (buf[i] == ' ' || buf[i] == 0);)
 		buf[i] = 0;
@@ -123,7 +123,7 @@ static void load_tables(struct cpu *c)
 	struct {
 		u16 limit;
 		u64 base;
-	} PACKED p = {sizeof(c->gdt) - 1, (u64)c->gdt};
+	} PACKED p = { sizeof(c->gdt) - 1, (u64)c->gdt };
 
 	c->tss.io_map = sizeof(c->tss);
 	c->gdt[0] = 0;

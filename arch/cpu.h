@@ -38,7 +38,7 @@ struct cpu {
 	struct tss tss ALIGNED(4);
 
 	u64 gdt[7];
-	u32 index;   /* into cpus[] */
+	u32 index; /* into cpus[] */
 	u32 apic_id;
 	u64 stack_top; /* of the kernel's stack */
 	void *current; /* the vCPU loaded here; the kernel's business */
@@ -56,41 +56,41 @@ _Static_assert(offsetof(struct cpu, user_rsp) == CPU_USER_RSP, "entry.S");
 _Static_assert(offsetof(struct cpu, tss) + offsetof(struct tss, rsp) == CPU_RSP0, "entry.S");
 
 extern struct cpu cpus[MAX_CPUS];
-extern u32 cpu_count;  /* entries of cpus[] in use; cpus[0] is the BSP */
-extern u64 tsc_hz;     /* 0 until clock_init() */
+extern u32 cpu_count; /* entries of cpus[] in use; cpus[0] is the BSP */
+extern u64 tsc_hz;    /* 0 until clock_init() */
 
 /* X(name, leaf, sub, register 0..3 = EAX..EDX, bit) */
-#define CPU_FEATURES(X)                                                                            \
-	X(X2APIC, 0x1, 0, 2, 21)                                                                   \
-	X(TSC_DEADLINE, 0x1, 0, 2, 24)                                                             \
-	X(XSAVE, 0x1, 0, 2, 26)                                                                    \
-	X(AVX, 0x1, 0, 2, 28)                                                                      \
-	X(HYPERVISOR, 0x1, 0, 2, 31)                                                               \
-	X(VMX, 0x1, 0, 2, 5)                                                                       \
-	X(PGE, 0x1, 0, 3, 13)                                                                      \
-	X(PAT, 0x1, 0, 3, 16)                                                                      \
-	X(FXSR, 0x1, 0, 3, 24)                                                                     \
-	X(SMEP, 0x7, 0, 1, 7)                                                                      \
-	X(SMAP, 0x7, 0, 1, 20)                                                                     \
-	X(UMIP, 0x7, 0, 2, 2)                                                                      \
-	X(XSAVEOPT, 0xd, 1, 0, 0)                                                                  \
-	X(SVM, 0x80000001, 0, 2, 2)                                                                \
-	X(NX, 0x80000001, 0, 3, 20)                                                                \
-	X(GIB_PAGES, 0x80000001, 0, 3, 26)                                                         \
-	X(RDTSCP, 0x80000001, 0, 3, 27)                                                            \
-	X(INVARIANT_TSC, 0x80000007, 0, 3, 8)                                                      \
-	X(XSAVE_ERR_PTR, 0x80000008, 0, 1, 2)                                                      \
-	X(IBPB, 0x80000008, 0, 1, 12)                                                              \
-	X(NPT, 0x8000000a, 0, 3, 0)                                                                \
-	X(NRIP_SAVE, 0x8000000a, 0, 3, 3)                                                          \
-	X(FLUSH_BY_ASID, 0x8000000a, 0, 3, 6)                                                      \
+#define CPU_FEATURES(X) \
+	X(X2APIC, 0x1, 0, 2, 21) \
+	X(TSC_DEADLINE, 0x1, 0, 2, 24) \
+	X(XSAVE, 0x1, 0, 2, 26) \
+	X(AVX, 0x1, 0, 2, 28) \
+	X(HYPERVISOR, 0x1, 0, 2, 31) \
+	X(VMX, 0x1, 0, 2, 5) \
+	X(PGE, 0x1, 0, 3, 13) \
+	X(PAT, 0x1, 0, 3, 16) \
+	X(FXSR, 0x1, 0, 3, 24) \
+	X(SMEP, 0x7, 0, 1, 7) \
+	X(SMAP, 0x7, 0, 1, 20) \
+	X(UMIP, 0x7, 0, 2, 2) \
+	X(XSAVEOPT, 0xd, 1, 0, 0) \
+	X(SVM, 0x80000001, 0, 2, 2) \
+	X(NX, 0x80000001, 0, 3, 20) \
+	X(GIB_PAGES, 0x80000001, 0, 3, 26) \
+	X(RDTSCP, 0x80000001, 0, 3, 27) \
+	X(INVARIANT_TSC, 0x80000007, 0, 3, 8) \
+	X(XSAVE_ERR_PTR, 0x80000008, 0, 1, 2) \
+	X(IBPB, 0x80000008, 0, 1, 12) \
+	X(NPT, 0x8000000a, 0, 3, 0) \
+	X(NRIP_SAVE, 0x8000000a, 0, 3, 3) \
+	X(FLUSH_BY_ASID, 0x8000000a, 0, 3, 6) \
 	X(DECODE_ASSISTS, 0x8000000a, 0, 3, 7)
 
 enum cpu_feature {
 #define X(name, leaf, sub, reg, bit) CPU_##name,
 	CPU_FEATURES(X)
 #undef X
-	CPU_FEATURE_COUNT
+		CPU_FEATURE_COUNT
 };
 
 bool cpu_has(enum cpu_feature f);

@@ -135,10 +135,12 @@ struct hv_state {
 struct hv_vcpu {
 	u64 gpr[HV_GPRS];
 	u64 rip, rflags;
-	struct hv_event inject; /* delivered at the next run(), which clears it */
+	struct hv_event inject; /* delivered at the next run(), which clears it, or keeps
+				   it when the guest did not get so far */
 	u8 shadow;	    /* STI or MOV SS blocks interrupts for one instruction */
 	u8 tpr;		    /* CR8: the task priority's upper four bits */
-	u8 want_window;	    /* exit as soon as the guest can take an interrupt */
+	u8 want_window;	    /* exit as soon as the guest can take an interrupt; not
+			       together with an EXTINT to inject */
 	u8 watch_iret;	    /* exit at IRET: an NMI is being handled */
 	u8 live;	    /* the guest's FS/GS/TR... are in the CPU (closed only) */
 	struct hv_exit exit;

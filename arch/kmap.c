@@ -93,7 +93,7 @@ static void pool_free(void *page, u16 owner)
 	(void)owner; /* the kernel's half only grows */
 }
 
-static const struct frame_ops pool_ops = {pool_alloc, pool_free};
+static const struct frame_ops pool_ops = { pool_alloc, pool_free };
 
 /* How many GiB-sized pieces of the direct window the ranges touch. */
 static u64 count_gib(const struct kspace_range *ram, u32 count)
@@ -195,7 +195,8 @@ void kspace_init(const struct kspace_params *p)
 	const u64 *loader = (const u64 *)(read_cr3() & PTE_ADDR);
 
 	image_phys = p->kernel_phys;
-	image_size = ALIGN_UP(MAX(p->kernel_size, (u64)(__kernel_end - __kernel_start)), PAGE_SIZE);
+	image_size =
+		ALIGN_UP(MAX(p->kernel_size, (u64)__kernel_end - (u64)__kernel_start), PAGE_SIZE);
 	early_base = p->early_base;
 	early_left = p->early_base ? kspace_early_size(p->ram, p->ram_count) : 0;
 	mmu_set_frames(&pool_ops);
@@ -216,7 +217,8 @@ void kspace_init(const struct kspace_params *p)
 		hpa_t end = p->ram[i].base + p->ram[i].size;
 
 		if (end > KDIRECT_SIZE)
-			panic("memory at %#llx is beyond the direct window", (unsigned long long)end);
+			panic("memory at %#llx is beyond the direct window",
+			      (unsigned long long)end);
 		for (hpa_t a = ALIGN_DOWN(p->ram[i].base, GIB(1)); a < end; a += GIB(1))
 			direct_pd(KDIRECT_BASE + a);
 	}
@@ -301,8 +303,7 @@ static void *map_window(hpa_t pa, u64 size, u32 prot)
 
 void *kmap_mmio(hpa_t pa, u64 size, bool cached)
 {
-	return map_window(pa, size,
-			  MMU_R | MMU_GLOBAL | (cached ? 0u : (u32)MMU_W | (u32)MMU_UC));
+	return map_window(pa, size, MMU_R | MMU_GLOBAL | (cached ? 0u : (u32)MMU_W | (u32)MMU_UC));
 }
 
 void *kmap_ram(hpa_t pa, u64 size)

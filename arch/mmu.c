@@ -179,7 +179,7 @@ enum err mmu_init(struct mmu *m, const struct mmu_fmt *fmt, u16 owner)
 
 	if (!root)
 		return ERR_NOMEM;
-	*m = (struct mmu){.root = phys_of(root), .fmt = fmt, .owner = owner};
+	*m = (struct mmu){ .root = phys_of(root), .fmt = fmt, .owner = owner };
 	return OK;
 }
 
@@ -189,8 +189,8 @@ static bool any_mapped(const struct mmu *m, const u64 *table, u32 level, u64 va,
 		u64 e = table[index_of(va, level)];
 		u64 stop = part_end(va, end, level);
 
-		if (is_used(m->fmt, e) && (is_leaf(m->fmt, e, level) ||
-					   any_mapped(m, table_at(e), level - 1, va, stop)))
+		if (is_used(m->fmt, e) &&
+		    (is_leaf(m->fmt, e, level) || any_mapped(m, table_at(e), level - 1, va, stop)))
 			return true;
 		va = stop;
 	}

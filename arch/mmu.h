@@ -24,9 +24,9 @@ extern const struct mmu_fmt mmu_host, mmu_npt, mmu_ept;
 struct mmu {
 	hpa_t root;
 	const struct mmu_fmt *fmt;
-	u16 owner;  /* whom table pages are charged to */
-	bool gib;   /* 1 GiB leaves may be used */
-	bool keep;  /* emptied tables stay: others have copies of the root */
+	u16 owner; /* whom table pages are charged to */
+	bool gib;  /* 1 GiB leaves may be used */
+	bool keep; /* emptied tables stay: others have copies of the root */
 };
 
 /* An empty address space. ERR_NOMEM. */

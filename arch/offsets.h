@@ -24,12 +24,12 @@
 #define CTX_GPR 24
 
 /* CTX_RESUME: how to enter */
-#define USER_FRESH 0   /* an upcall: RDI, RIP, RSP; all else zero */
-#define USER_SYSRET 1  /* after a system call: RCX and R11 are lost */
-#define USER_IRET 2    /* after an interrupt: every register as it was */
+#define USER_FRESH 0  /* an upcall: RDI, RIP, RSP; all else zero */
+#define USER_SYSRET 1 /* after a system call: RCX and R11 are lost */
+#define USER_IRET 2   /* after an interrupt: every register as it was */
 
-#define USER_RFLAGS 0x202	   /* IF and the fixed bit */
+#define USER_RFLAGS 0x202	  /* IF and the fixed bit */
 #define USER_RFLAGS_KEEP 0x200cd5 /* ID OF DF SF ZF AF PF CF: what a monitor may set */
-#define USER_TOP_BIT 47		   /* user addresses are below 1 << this */
+#define USER_TOP_BIT 47		  /* user addresses are below 1 << this */
 
 #endif

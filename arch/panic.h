@@ -16,10 +16,10 @@ NORETURN void panic_trap(const struct trap_frame *frame, const char *fmt, ...) P
 /* True once some CPU panics: NMIs and VEC_HALT then stop their CPU. */
 bool panic_active(void);
 
-#define ASSERT(c)                                                                                  \
-	do {                                                                                       \
-		if (unlikely(!(c)))                                                                \
-			panic("%s:%d: assertion failed: %s", __FILE__, __LINE__, #c);              \
+#define ASSERT(c) \
+	do { \
+		if (unlikely(!(c))) \
+			panic("%s:%d: assertion failed: %s", __FILE__, __LINE__, #c); \
 	} while (0)
 
 #endif

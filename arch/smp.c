@@ -100,7 +100,7 @@ u32 smp_start(const u32 *apic_ids, u32 n, hpa_t trampoline, void (*entry)(void))
 {
 	hpa_t table_hpa = kimage_hpa(table);
 	volatile u8 *page = kmap_ram(trampoline, PAGE_SIZE);
-	u64 args_at = (u64)(trampoline_args - trampoline_start);
+	u64 args_at = (u64)trampoline_args - (u64)trampoline_start;
 
 	ap_entry = entry;
 	cpus[0].online = 1;
@@ -132,9 +132,9 @@ u32 smp_start(const u32 *apic_ids, u32 n, hpa_t trampoline, void (*entry)(void))
 			log_error("no memory for the stacks of CPU %u", c->index);
 			break;
 		}
-		args = (struct trampoline_args){table_hpa, (u64)trampoline_high, kspace_root(),
-						c->stack_top, c->index};
-		fill(page, trampoline_start, (u64)(trampoline_end - trampoline_start));
+		args = (struct trampoline_args){ table_hpa, (u64)trampoline_high, kspace_root(),
+						 c->stack_top, c->index };
+		fill(page, trampoline_start, (u64)trampoline_end - (u64)trampoline_start);
 		fill(page + args_at, &args, sizeof(args));
 		err = start_one(c, (u8)(trampoline / PAGE_SIZE));
 		if (err == OK) {

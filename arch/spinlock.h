@@ -8,11 +8,14 @@
 #include "arch/types.h"
 
 struct spinlock {
-	u16 next;   /* the next ticket to hand out */
+	u16 next;    /* the next ticket to hand out */
 	u16 serving; /* the ticket that may enter */
 };
 
-#define SPINLOCK_INIT { 0, 0 }
+#define SPINLOCK_INIT \
+	{ \
+		0, 0 \
+	}
 
 static inline void spin_lock(struct spinlock *l)
 {

@@ -45,13 +45,27 @@ static struct user_fault faults[MAX_CPUS]; /* each its CPU's */
 const char *exception_name(u32 vector)
 {
 	static const char *const names[32] = {
-		"#DE divide error",	"#DB debug",		 "NMI",
-		"#BP breakpoint",	"#OF overflow",		 "#BR bound range",
-		"#UD invalid opcode",	"#NM no coprocessor",	 "#DF double fault",
-		NULL,			"#TS invalid TSS",	 "#NP segment not present",
-		"#SS stack fault",	"#GP protection fault",	 "#PF page fault",
-		NULL,			"#MF x87 error",	 "#AC alignment check",
-		"#MC machine check",	"#XM SIMD error",	 "#VE virtualization",
+		"#DE divide error",
+		"#DB debug",
+		"NMI",
+		"#BP breakpoint",
+		"#OF overflow",
+		"#BR bound range",
+		"#UD invalid opcode",
+		"#NM no coprocessor",
+		"#DF double fault",
+		NULL,
+		"#TS invalid TSS",
+		"#NP segment not present",
+		"#SS stack fault",
+		"#GP protection fault",
+		"#PF page fault",
+		NULL,
+		"#MF x87 error",
+		"#AC alignment check",
+		"#MC machine check",
+		"#XM SIMD error",
+		"#VE virtualization",
 		"#CP control protection",
 	};
 
@@ -63,7 +77,7 @@ void trap_load_idt(void)
 	struct {
 		u16 limit;
 		u64 base;
-	} PACKED p = {sizeof(idt) - 1, (u64)idt};
+	} PACKED p = { sizeof(idt) - 1, (u64)idt };
 
 	for (u32 v = 0; v < 256; v++) {
 		u64 stub = (u64)trap_stubs[v];
@@ -115,7 +129,7 @@ static void irq_dispatch(u32 vector)
 
 static bool fix_up(struct trap_frame *f)
 {
-	for (const struct extable_entry *e = __start_extable; e < __stop_extable; e++) {
+	for (const struct extable_entry *e = __start_extable; (u64)e < (u64)__stop_extable; e++) {
 		if ((u64)&e->from + (u64)(s64)e->from == f->rip) {
 			f->rip = (u64)&e->to + (u64)(s64)e->to;
 			return true;
@@ -167,13 +181,13 @@ enum user_exit trap_user(struct trap_frame *f)
 	}
 	if (f->vector == EXC_DB)
 		write_dr6(0xffff0ff0);
-	*u = (struct user_fault){(u8)f->vector, f->error, f->rip, cr2};
+	*u = (struct user_fault){ (u8)f->vector, f->error, f->rip, cr2 };
 	return USER_FAULT;
 }
 
 enum user_exit user_bad_rip(const struct user_ctx *ctx)
 {
-	faults[this_cpu()->index] = (struct user_fault){EXC_GP, 0, ctx->rip, 0};
+	faults[this_cpu()->index] = (struct user_fault){ EXC_GP, 0, ctx->rip, 0 };
 	return USER_FAULT;
 }
 

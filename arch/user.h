@@ -19,9 +19,9 @@
  * be resumed, only started afresh.
  */
 struct user_ctx {
-	u64 rip;    /* must be below 1 << 47 for a fresh upcall; checked when resuming */
+	u64 rip; /* must be below 1 << 47 for a fresh upcall; checked when resuming */
 	u64 rflags;
-	u64 resume; /* USER_FRESH, USER_SYSRET, USER_IRET */
+	u64 resume;  /* USER_FRESH, USER_SYSRET, USER_IRET */
 	u64 gpr[16]; /* RAX RCX RDX RBX RSP RBP RSI RDI R8..R15 */
 };
 _Static_assert(offsetof(struct user_ctx, rip) == CTX_RIP, "entry.S");

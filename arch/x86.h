@@ -139,10 +139,10 @@ enum exception {
  * trap handler then goes on at label `to`. The section's name is a C
  * identifier, so that the linker makes __start_/__stop_extable.
  */
-#define EXTABLE(from, to)                                                                          \
-	".pushsection extable, \"a\", @progbits\n\t"                                               \
-	".balign 4\n\t"                                                                            \
-	".long " from " - ., " to " - .\n\t"                                                       \
+#define EXTABLE(from, to) \
+	".pushsection extable, \"a\", @progbits\n\t" \
+	".balign 4\n\t" \
+	".long " from " - ., " to " - .\n\t" \
 	".popsection\n\t"
 
 static inline u64 rdmsr(u32 msr)
@@ -249,17 +249,17 @@ static inline void cpuid_count(u32 leaf, u32 sub, u32 r[4])
 			 : "a"(leaf), "c"(sub));
 }
 
-#define CR_ACCESSORS(n)                                                                            \
-	static inline u64 read_cr##n(void)                                                         \
-	{                                                                                          \
-		u64 v;                                                                             \
-                                                                                                   \
-		__asm__ volatile("mov %%cr" #n ", %0" : "=r"(v)::"memory");                        \
-		return v;                                                                          \
-	}                                                                                          \
-	static inline void write_cr##n(u64 v)                                                      \
-	{                                                                                          \
-		__asm__ volatile("mov %0, %%cr" #n ::"r"(v) : "memory");                           \
+#define CR_ACCESSORS(n) \
+	static inline u64 read_cr##n(void) \
+	{ \
+		u64 v; \
+\
+		__asm__ volatile("mov %%cr" #n ", %0" : "=r"(v)::"memory"); \
+		return v; \
+	} \
+	static inline void write_cr##n(u64 v) \
+	{ \
+		__asm__ volatile("mov %0, %%cr" #n ::"r"(v) : "memory"); \
 	}
 CR_ACCESSORS(0)
 CR_ACCESSORS(2)
@@ -268,17 +268,17 @@ CR_ACCESSORS(4)
 CR_ACCESSORS(8)
 #undef CR_ACCESSORS
 
-#define DR_ACCESSORS(n)                                                                            \
-	static inline u64 read_dr##n(void)                                                         \
-	{                                                                                          \
-		u64 v;                                                                             \
-                                                                                                   \
-		__asm__ volatile("mov %%db" #n ", %0" : "=r"(v));                                  \
-		return v;                                                                          \
-	}                                                                                          \
-	static inline void write_dr##n(u64 v)                                                      \
-	{                                                                                          \
-		__asm__ volatile("mov %0, %%db" #n ::"r"(v));                                      \
+#define DR_ACCESSORS(n) \
+	static inline u64 read_dr##n(void) \
+	{ \
+		u64 v; \
+\
+		__asm__ volatile("mov %%db" #n ", %0" : "=r"(v)); \
+		return v; \
+	} \
+	static inline void write_dr##n(u64 v) \
+	{ \
+		__asm__ volatile("mov %0, %%db" #n ::"r"(v)); \
 	}
 DR_ACCESSORS(0)
 DR_ACCESSORS(1)
@@ -344,7 +344,8 @@ static inline u64 xgetbv(u32 index)
 
 static inline void xsetbv(u32 index, u64 value)
 {
-	__asm__ volatile("xsetbv" ::"c"(index), "a"((u32)value), "d"((u32)(value >> 32)) : "memory");
+	__asm__ volatile("xsetbv" ::"c"(index), "a"((u32)value), "d"((u32)(value >> 32))
+			 : "memory");
 }
 
 #define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))

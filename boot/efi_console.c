@@ -39,6 +39,11 @@ static void console_write(const char *text)
 	loader.st->ConOut->OutputString(loader.st->ConOut, wide);
 }
 
+void prompt(const char *text)
+{
+	console_write(text);
+}
+
 static void log_append(const char *text)
 {
 	struct boot_info *info = loader.info;
@@ -126,28 +131,17 @@ EFI_STATUS refuse(EFI_STATUS status, const char *fmt, ...)
 const char *status_text(EFI_STATUS status)
 {
 	switch (status) {
-	case EFI_SUCCESS:
-		return "success";
-	case EFI_NOT_FOUND:
-		return "not found";
-	case EFI_NO_MEDIA:
-		return "no medium";
-	case EFI_MEDIA_CHANGED:
-		return "the medium was changed";
-	case EFI_DEVICE_ERROR:
-		return "device error";
-	case EFI_VOLUME_CORRUPTED:
-		return "the file system is damaged";
-	case EFI_ACCESS_DENIED:
-		return "access denied";
-	case EFI_OUT_OF_RESOURCES:
-		return "out of memory";
-	case EFI_UNSUPPORTED:
-		return "not supported by the firmware";
-	case EFI_INVALID_PARAMETER:
-		return "invalid parameter";
-	default:
-		return "firmware error";
+	case EFI_SUCCESS: return "success";
+	case EFI_NOT_FOUND: return "not found";
+	case EFI_NO_MEDIA: return "no medium";
+	case EFI_MEDIA_CHANGED: return "the medium was changed";
+	case EFI_DEVICE_ERROR: return "device error";
+	case EFI_VOLUME_CORRUPTED: return "the file system is damaged";
+	case EFI_ACCESS_DENIED: return "access denied";
+	case EFI_OUT_OF_RESOURCES: return "out of memory";
+	case EFI_UNSUPPORTED: return "not supported by the firmware";
+	case EFI_INVALID_PARAMETER: return "invalid parameter";
+	default: return "firmware error";
 	}
 }
 

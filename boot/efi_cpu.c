@@ -46,9 +46,8 @@ static EFI_STATUS no_virtualisation(bool vmx, bool nested)
 			      "this CPU has Intel VT-x, which is not supported yet; "
 			      "an AMD CPU with AMD-V and nested paging is needed.");
 	if (nested)
-		return refuse(EFI_UNSUPPORTED,
-			      "the hypervisor below shows neither AMD-V nor VT-x; "
-			      "switch on nested virtualisation there.");
+		return refuse(EFI_UNSUPPORTED, "the hypervisor below shows neither AMD-V nor VT-x; "
+					       "switch on nested virtualisation there.");
 	return refuse(EFI_UNSUPPORTED, "this CPU has no hardware virtualisation "
 				       "(AMD-V), or the firmware hides it; look for \"SVM mode\" "
 				       "or \"virtualisation\" in the firmware's setup.");
@@ -85,8 +84,10 @@ EFI_STATUS cpu_check(void)
 		return refuse(EFI_UNSUPPORTED, "the firmware uses 5-level paging; "
 					       "switch it (\"LA57\") off in the firmware's setup.");
 	if (memory_free() < MEMORY_LEAST)
-		return refuse(EFI_OUT_OF_RESOURCES, "only %llu MiB of memory are free, %llu needed.",
-			      (unsigned long long)(memory_free() >> 20), (unsigned long long)(MEMORY_LEAST >> 20));
+		return refuse(EFI_OUT_OF_RESOURCES,
+			      "only %llu MiB of memory are free, %llu needed.",
+			      (unsigned long long)(memory_free() >> 20),
+			      (unsigned long long)(MEMORY_LEAST >> 20));
 	return EFI_SUCCESS;
 }
 

@@ -186,8 +186,7 @@ void files_load(void)
 	config = pages_take(sizeof(*config));
 	if (config) {
 		/* complaints are the kernel's to make, once it has a console */
-		config_parse(config, (const char *)(uintptr_t)info->config_base,
-			     info->config_size);
+		config_parse(config, (const char *)(uintptr_t)info->config_base, info->config_size);
 		for (u32 i = 0; i < config->vm_count; i++) {
 			file_want(root, config->vm[i].kernel);
 			for (u32 k = 0; k < config->vm[i].initrd_count; k++)

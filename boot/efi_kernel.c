@@ -78,7 +78,8 @@ static EFI_STATUS kernel_copy(void)
 		const struct elf_segment *s = &segments[i];
 
 		if (s->type == PT_LOAD)
-			memcpy(to + (s->vaddr - KERNEL_BASE), payload_kernel + s->offset, s->filesz);
+			memcpy(to + (s->vaddr - KERNEL_BASE), payload_kernel + s->offset,
+			       s->filesz);
 	}
 	return EFI_SUCCESS;
 }
@@ -140,6 +141,11 @@ static bool kernel_map_segments(hpa_t phys)
 	return true;
 }
 
+static u64 switch_offset(const u8 *at)
+{
+	return (uintptr_t)at - (uintptr_t)switch_code;
+}
+
 EFI_STATUS kernel_map(void)
 {
 	struct boot_info *info = loader.info;
@@ -147,17 +153,15 @@ EFI_STATUS kernel_map(void)
 
 	paging.alloc = table_page;
 	paging.root = table_page();
-	if (!paging.root ||
-	    !paging_map(&paging, 0, 0, IDENTITY_LOW, PTE_WRITE | PTE_NX) ||
+	if (!paging.root || !paging_map(&paging, 0, 0, IDENTITY_LOW, PTE_WRITE | PTE_NX) ||
 	    !memory_each(identity_map) || !kernel_map_segments(info->kernel_phys) ||
 	    !paging_map(&paging, page, page, PAGE_SIZE, 0) ||
 	    (info->trampoline &&
 	     !paging_map(&paging, info->trampoline, info->trampoline, PAGE_SIZE, PTE_WRITE)))
 		return refuse(EFI_OUT_OF_RESOURCES, "there is no memory for page tables.");
 
-	memcpy(switch_page, switch_code, (u64)(switch_code_end - switch_code));
-	*(u64 *)(switch_page + (switch_gdt_base - switch_code)) =
-		page + (u64)(switch_gdt - switch_code);
+	memcpy(switch_page, switch_code, switch_offset(switch_code_end));
+	*(u64 *)(switch_page + switch_offset(switch_gdt_base)) = page + switch_offset(switch_gdt);
 	return EFI_SUCCESS;
 }
 

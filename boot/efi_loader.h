@@ -25,6 +25,9 @@ extern struct loader loader;
 /* One line on the firmware's console and into boot_info.log. */
 void say(const char *fmt, ...) PRINTF(1, 2);
 
+/* The same on the console alone: what is worth nothing a moment later. */
+void prompt(const char *text);
+
 /* Why Bulkhead does not start: also on COM1 where the console is not there
  * already, and left to be read for some seconds. Returns status. */
 EFI_STATUS refuse(EFI_STATUS status, const char *fmt, ...) PRINTF(2, 3);
@@ -78,7 +81,7 @@ NORETURN void kernel_enter(void); /* after memory_leave_firmware() */
 void firmware_collect(void);
 
 /* efi_pci.c: no device may write to memory once it is ours. */
-void pci_disconnect(void);	  /* while boot services are there */
+void pci_disconnect(void);	 /* while boot services are there */
 void pci_stop_bus_masters(void); /* after they are gone */
 
 #endif

@@ -19,7 +19,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 	loader.bs = st->BootServices;
 	loader.bs->SetWatchdogTimer(0, 0, 0, NULL);
 
-	say("Bulkhead " BULKHEAD_VERSION);
+	prompt("Bulkhead " BULKHEAD_VERSION);
 	status = cpu_check();
 	if (EFI_ERROR(status))
 		return status;
@@ -29,7 +29,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 	loader.info->magic = BOOT_MAGIC;
 	loader.info->version = BOOT_VERSION;
 
-	say("Press any key now to start no VM.");
+	prompt("Press any key now to start no VM.");
 	firmware_collect();
 	cpu_collect();
 	status = kernel_load();

@@ -61,8 +61,8 @@ void *pages_keep(u64 bytes, u32 kind)
 		return NULL;
 	base = pages_take(bytes);
 	if (base)
-		kept[kept_count++] = (struct boot_range){ (uintptr_t)base,
-							   ALIGN_UP(bytes, PAGE_SIZE), kind, 0 };
+		kept[kept_count++] =
+			(struct boot_range){ (uintptr_t)base, ALIGN_UP(bytes, PAGE_SIZE), kind, 0 };
 	return base;
 }
 
@@ -101,9 +101,9 @@ static const EFI_MEMORY_DESCRIPTOR *descriptor(UINTN i)
 {
 	UINTN at = i * descriptor_size;
 
-	return at + sizeof(EFI_MEMORY_DESCRIPTOR) <= map_size ?
-		       (const EFI_MEMORY_DESCRIPTOR *)(map + at) :
-		       NULL;
+	return at + sizeof(EFI_MEMORY_DESCRIPTOR) <= map_size
+		       ? (const EFI_MEMORY_DESCRIPTOR *)(map + at)
+		       : NULL;
 }
 
 static u32 kind_of(const EFI_MEMORY_DESCRIPTOR *d)
@@ -114,10 +114,8 @@ static u32 kind_of(const EFI_MEMORY_DESCRIPTOR *d)
 	case EfiBootServicesData:
 		return d->Attribute & EFI_MEMORY_WB ? BOOT_MEM_FREE : BOOT_MEM_RESERVED;
 	case EfiLoaderCode:
-	case EfiLoaderData:
-		return BOOT_MEM_LOADER;
-	case EfiACPIReclaimMemory:
-		return BOOT_MEM_ACPI;
+	case EfiLoaderData: return BOOT_MEM_LOADER;
+	case EfiACPIReclaimMemory: return BOOT_MEM_ACPI;
 	default: /* runtime services, NVS, MMIO, persistent and unknown types */
 		return BOOT_MEM_RESERVED;
 	}

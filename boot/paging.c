@@ -27,7 +27,8 @@ static u64 *descend(struct paging *p, u64 *entry)
 		u64 pa = old & PTE_ADDR;
 
 		for (u32 i = 0; i < ENTRIES; i++)
-			table[i] = (pa + i * PAGE_SIZE) | (old & (PTE_NX | PTE_WRITE)) | PTE_PRESENT;
+			table[i] =
+				(pa + i * PAGE_SIZE) | (old & (PTE_NX | PTE_WRITE)) | PTE_PRESENT;
 	}
 	/* rights are decided by the leaves alone */
 	*entry = (u64)(uintptr_t)table | PTE_PRESENT | PTE_WRITE;

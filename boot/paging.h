@@ -15,8 +15,8 @@
 #define PTE_ADDR 0x000ffffffffff000ull
 
 struct paging {
-	u64 *root;		/* its address is what CR3 gets */
-	void *(*alloc)(void);	/* a zeroed page below the identity map, or NULL */
+	u64 *root;	      /* its address is what CR3 gets */
+	void *(*alloc)(void); /* a zeroed page below the identity map, or NULL */
 };
 
 /*

@@ -80,7 +80,7 @@ static bool get_table(acpi_map_fn *map, hpa_t pa, struct table *t)
 			 (unsigned long long)pa);
 		return false;
 	}
-	*t = (struct table){p, size};
+	*t = (struct table){ p, size };
 	return true;
 }
 
@@ -137,7 +137,8 @@ static void madt_entry(const u8 *e, u32 size, struct acpi_info *out)
 	case MADT_IOAPIC:
 		if (size >= 12 && get32(e + 4) && out->ioapic_count < ACPI_MAX_IOAPICS)
 			out->ioapic[out->ioapic_count++] = (struct acpi_ioapic){
-				.id = e[2], .base = get32(e + 4), .gsi_base = get32(e + 8)};
+				.id = e[2], .base = get32(e + 4), .gsi_base = get32(e + 8)
+			};
 		break;
 	case MADT_OVERRIDE:
 		if (size >= 10)
@@ -187,7 +188,7 @@ static void parse_madt(const struct table *t, struct acpi_info *out)
 
 static struct acpi_gas get_gas(const u8 *p)
 {
-	return (struct acpi_gas){.space = p[0], .width = p[1], .addr = get64(p + 4)};
+	return (struct acpi_gas){ .space = p[0], .width = p[1], .addr = get64(p + 4) };
 }
 
 /* A port from a 32-bit field, or from the extended address when there is one. */
@@ -296,8 +297,7 @@ static void parse_other(const struct table *t, hpa_t pa, struct acpi_info *out)
 		find_s5(t, out);
 }
 
-static void parse_root(acpi_map_fn *map, const struct table *root, u32 width,
-		       struct acpi_info *out)
+static void parse_root(acpi_map_fn *map, const struct table *root, u32 width, struct acpi_info *out)
 {
 	u32 count = (root->size - HEADER_SIZE) / width;
 	hpa_t dsdt = 0;
@@ -330,7 +330,7 @@ static void set_defaults(struct acpi_info *out)
 		.lapic_base = 0xfee00000,
 		.has_8259 = true,
 		.ioapic_count = 1,
-		.ioapic = {{.base = 0xfec00000}},
+		.ioapic = { { .base = 0xfec00000 } },
 	};
 	for (u32 i = 0; i < 16; i++)
 		out->isa[i].gsi = i;
@@ -368,12 +368,12 @@ void acpi_parse(hpa_t rsdp, acpi_map_fn *map, struct acpi_info *out)
 		return;
 	}
 	if (out->ioapic_count == 0) {
-		out->ioapic[0] = (struct acpi_ioapic){.base = 0xfec00000};
+		out->ioapic[0] = (struct acpi_ioapic){ .base = 0xfec00000 };
 		out->ioapic_count = 1;
 	}
 }
 
 struct acpi_irq acpi_isa_irq(const struct acpi_info *info, u32 irq)
 {
-	return irq < 16 ? info->isa[irq] : (struct acpi_irq){.gsi = irq};
+	return irq < 16 ? info->isa[irq] : (struct acpi_irq){ .gsi = irq };
 }

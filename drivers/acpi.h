@@ -50,8 +50,8 @@ struct acpi_info {
 	struct acpi_irq isa[16];
 	u32 nmi_count;
 	struct acpi_nmi nmi[ACPI_MAX_NMIS];
-	hpa_t hpet; /* registers; 0: unknown */
-	u32 pm_timer_port;  /* 0: none */
+	hpa_t hpet;	   /* registers; 0: unknown */
+	u32 pm_timer_port; /* 0: none */
 	bool pm_timer_32bit;
 	u32 pm1a_control, pm1b_control; /* ports; 0: none */
 	u32 smi_command;		/* port; 0: ACPI mode is on already */

@@ -16,10 +16,11 @@
 #define PIIX4_PM_TIMER 0xb008 /* where it is on an i440FX without tables */
 #define MEASURE_US 8000u
 #define ALIVE_READS 3000u
+#define CHANGES 4u
+#define ROUNDS 3u /* another hypervisor may stop us for longer than a source's turn */
 #define MAX_READS 100000u
-#define MAX_TSC_TICKS 200000000u /* 8 ms of a TSC that no machine has, twice over */
-#define SPIN 200u		 /* between reads, which are slow in emulators */
-#define TOLERANCE 200u		 /* sources agree within 1/200 */
+#define SPIN 200u      /* between reads, which are slow in emulators */
+#define TOLERANCE 200u /* sources agree within 1/200 */
 #define GUESS_HZ 1000000000u
 
 #define HPET_CAPS 0x000
@@ -76,25 +77,36 @@ static bool start_hpet(hpa_t base, struct source *s)
 	if (period == 0 || period > HPET_PERIOD_MAX)
 		return false;
 	*(volatile u32 *)(hpet + HPET_CONFIG) |= 1;
-	*s = (struct source){"HPET", FEMTO_PER_SECOND / period, 0xffffffff, read_hpet};
+	*s = (struct source){ "HPET", FEMTO_PER_SECOND / period, 0xffffffff, read_hpet };
 	return true;
 }
 
-/* The TSC at the moment the source's value changes; 0: it does not. */
+/*
+ * The TSC at a moment when the source's value changes; 0: it does not. Of a few
+ * changes the one that is known most exactly: SMIs and other hypervisors break in.
+ */
 static u64 tsc_at_change(const struct source *s, u64 *value)
 {
-	u64 first = s->read() & s->mask;
+	u64 last = s->read() & s->mask;
+	u64 best = ~0ull, tsc = 0;
+	u32 changes = 0;
 
-	for (u32 i = 0; i < ALIVE_READS; i++) {
+	for (u32 i = 0; i < ALIVE_READS && changes < CHANGES; i++) {
 		u64 before = rdtsc();
 		u64 v = s->read() & s->mask;
+		u64 width = rdtsc() - before;
 
-		if (v != first) {
+		if (v == last)
+			continue;
+		last = v;
+		changes++;
+		if (width < best) {
+			best = width;
+			tsc = before + width / 2;
 			*value = v;
-			return before + (rdtsc() - before) / 2;
 		}
 	}
-	return 0;
+	return tsc;
 }
 
 /* TSC ticks per second by this source, or 0 when it stands still or races. */
@@ -107,14 +119,14 @@ static u64 measure(const struct source *s)
 	if (!t0)
 		return 0;
 	for (u32 i = 0; (((s->read() & s->mask) - from) & s->mask) < want; i++) {
-		if (i == MAX_READS || rdtsc() - t0 > MAX_TSC_TICKS)
+		if (i == MAX_READS)
 			return 0;
 		for (u32 j = 0; j < SPIN; j++)
 			barrier();
 	}
 	t1 = tsc_at_change(s, &to);
 	counts = (to - from) & s->mask;
-	if (!t1 || t1 <= t0 || counts == 0 || counts > 4 * want)
+	if (!t1 || t1 <= t0 || counts == 0 || counts > s->mask / 2)
 		return 0;
 	return (t1 - t0) * s->hz / counts;
 }
@@ -150,30 +162,34 @@ static u32 mhz(u64 hz)
 	return (u32)(hz / 1000000);
 }
 
+static bool accept(u64 hz, const char *one, const char *other)
+{
+	tsc_hz = hz;
+	log_info("TSC %u MHz by %s and %s", mhz(hz), one, other);
+	return true;
+}
+
 void clock_init(const struct acpi_info *acpi)
 {
-	struct source pm = {"PM timer", PM_TIMER_HZ, acpi->pm_timer_32bit ? 0xffffffff : 0xffffff,
-			    read_pm};
-	struct source pit = {"PIT", PIT_HZ, 0xffff, read_pit};
-	struct source third = {NULL, 0, 0, NULL};
-	u64 by_pm, by_pit, by_third = 0;
+	struct source pm = { "PM timer", PM_TIMER_HZ, acpi->pm_timer_32bit ? 0xffffffff : 0xffffff,
+			     read_pm };
+	struct source pit = { "PIT", PIT_HZ, 0xffff, read_pit };
+	struct source third = { "HPET", 0, 0, NULL };
+	u64 by_pm = 0, by_pit = 0, by_third = 0;
 
 	pm_port = (u16)(acpi->pm_timer_port ? acpi->pm_timer_port : PIIX4_PM_TIMER);
-	by_pm = measure(&pm);
 	start_pit();
-	by_pit = measure(&pit);
-	if (agree(by_pm, by_pit)) {
-		tsc_hz = by_pm;
-		log_info("TSC %u MHz by %s and %s", mhz(tsc_hz), pm.name, pit.name);
-		return;
-	}
-	if (start_hpet(acpi->hpet, &third))
-		by_third = measure(&third);
-	if (agree(by_pm, by_third) || agree(by_pit, by_third)) {
-		tsc_hz = by_third;
-		log_info("TSC %u MHz by %s and %s", mhz(tsc_hz), third.name,
-			 agree(by_pm, by_third) ? pm.name : pit.name);
-		return;
+	for (u32 i = 0; i < ROUNDS; i++) {
+		by_pm = measure(&pm);
+		by_pit = measure(&pit);
+		if (agree(by_pm, by_pit) && accept(by_pm, pm.name, pit.name))
+			return;
+		if (third.read || start_hpet(acpi->hpet, &third))
+			by_third = measure(&third);
+		if (agree(by_pm, by_third) && accept(by_third, third.name, pm.name))
+			return;
+		if (agree(by_pit, by_third) && accept(by_third, third.name, pit.name))
+			return;
 	}
 	tsc_hz = by_pm ? by_pm : by_third ? by_third : by_pit;
 	if (tsc_hz) {

@@ -101,7 +101,7 @@ void reset_reboot(void)
 	static const struct {
 		u16 limit;
 		u64 base;
-	} PACKED none = {0, 0};
+	} PACKED none = { 0, 0 };
 
 	cli();
 	reset_by_acpi();

@@ -8,7 +8,16 @@
 #define TRIES 10u
 #define UPDATE_POLLS 20000u
 
-enum { SECOND = 0, MINUTE = 2, HOUR = 4, DAY = 7, MONTH = 8, YEAR = 9, STATUS_A = 10, STATUS_B = 11 };
+enum {
+	SECOND = 0,
+	MINUTE = 2,
+	HOUR = 4,
+	DAY = 7,
+	MONTH = 8,
+	YEAR = 9,
+	STATUS_A = 10,
+	STATUS_B = 11
+};
 
 #define A_UPDATING 0x80u
 #define B_BINARY 0x04u
@@ -38,7 +47,7 @@ s64 rtc_seconds(u32 year, u32 month, u32 day, u32 hour, u32 minute, u32 second)
 
 static void read_all(u8 v[6])
 {
-	static const u8 regs[6] = {SECOND, MINUTE, HOUR, DAY, MONTH, YEAR};
+	static const u8 regs[6] = { SECOND, MINUTE, HOUR, DAY, MONTH, YEAR };
 
 	for (u32 i = 0; i < UPDATE_POLLS && (cmos(STATUS_A) & A_UPDATING); i++)
 		;

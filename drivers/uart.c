@@ -20,11 +20,12 @@ enum reg { DATA = 0, IER = 1, FCR = 2, IIR = 2, LCR = 3, MCR = 4, LSR = 5, MSR =
 #define MCR_LOOP 0x10u
 #define LSR_DATA 0x01u
 #define LSR_TX_EMPTY 0x20u
-#define IIR_NONE 0x01u
+#define IIR_NONE 0x01u /* no interrupt is pending */
 
 #define DIVISOR_115200 1u
 #define FIFO_SIZE 16u
-#define POLLS 20000u /* a byte takes 87 us, a port access about 1 us */
+#define POLLS 20000u   /* a byte takes 87 us, a port access about 1 us */
+#define PASSES_MAX 16u /* of the interrupt handler */
 #define DRAIN_MAX 256u
 #define RING_SIZE 512u
 
@@ -60,7 +61,7 @@ static int hex_digit(char c)
 
 enum err uart_parse(const char *name, u16 *port)
 {
-	static const u16 com[4] = {0x3f8, 0x2f8, 0x3e8, 0x2e8};
+	static const u16 com[4] = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 };
 	u32 value = 0;
 
 	if (strncmp(name, "com", 3) == 0 && name[3] >= '1' && name[3] <= '4' && !name[4]) {
@@ -191,15 +192,12 @@ void uart_use_irq(void (*notify)(void))
 	set_ier(IER_RX);
 }
 
-/* An edge-triggered line: everything must be served before it can rise again. */
-void uart_irq(void)
+/* One pass over what the UART has to say. */
+static bool serve(void)
 {
 	bool news = false;
-	u32 i;
 
-	if (!base)
-		return;
-	for (i = 0; i < DRAIN_MAX && (reg_read(LSR) & LSR_DATA); i++) {
+	for (u32 i = 0; i < DRAIN_MAX && (reg_read(LSR) & LSR_DATA); i++) {
 		char c = (char)reg_read(DATA);
 
 		if (ring_in - ring_out < RING_SIZE)
@@ -210,7 +208,25 @@ void uart_irq(void)
 		set_ier(IER_RX);
 		news = true;
 	}
-	(void)reg_read(IIR); /* ends a transmitter interrupt */
+	return news;
+}
+
+/*
+ * An edge-triggered line: it must be seen low once before this returns, else a
+ * byte that arrives while the transmitter's interrupt is served raises no
+ * further edge and input is dead for good.
+ */
+void uart_irq(void)
+{
+	bool news = false;
+
+	if (!base)
+		return;
+	for (u32 i = 0; i < PASSES_MAX; i++) {
+		news |= serve();
+		if (reg_read(IIR) & IIR_NONE) /* reading also ends a transmitter interrupt */
+			break;
+	}
 	if (news && notify_fn)
 		notify_fn();
 }

@@ -31,7 +31,7 @@ struct vm_config {
 	char name[CONFIG_NAME_SIZE];
 	u32 cpus[CONFIG_MAX_CPUS]; /* physical CPUs, by number; this version: one */
 	u32 cpu_count;
-	u64 memory; /* bytes, a multiple of 2 MiB */
+	u64 memory;		       /* bytes, a multiple of 2 MiB */
 	char kernel[CONFIG_PATH_SIZE]; /* as the file spells it: '/' between folders */
 	char initrd[CONFIG_MAX_MODULES][CONFIG_PATH_SIZE];
 	u32 initrd_count;
@@ -54,8 +54,8 @@ struct host_config {
 };
 
 struct config_error {
-	u32 line, col; /* from 1; col counts characters. 0: of the file as a whole */
-	int vm;	       /* index of the VM that is refused because of it, or -1 */
+	u32 line, col;	/* from 1; col counts characters. 0: of the file as a whole */
+	int vm;		/* index of the VM that is refused because of it, or -1 */
 	char text[256]; /* printable UTF-8 */
 };
 

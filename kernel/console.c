@@ -31,7 +31,7 @@ static struct {
 	void (*on_return)(struct console_port *left);
 	u64 out_head; /* position behind the newest byte of out */
 	u32 typed_head, typed_tail;
-	bool escape;	   /* Ctrl-] came; a second one may follow */
+	bool escape; /* Ctrl-] came; a second one may follow */
 	ns_t escape_since;
 	bool held; /* typed bytes wait for room in a port; atomic */
 	char out[OUT_SIZE];
@@ -276,17 +276,21 @@ static bool typed_full(void)
 	return mux.typed_head - mux.typed_tail == TYPED_SIZE;
 }
 
-static void read_wires(void)
+/* True: a wire may have more. */
+static bool read_wires(void)
 {
-	char buf[64];
+	bool more = false;
 	u32 i, k, n, room;
+	char buf[64];
 
 	for (i = 0; i < mux.wires; i++) {
 		room = TYPED_SIZE - (mux.typed_head - mux.typed_tail);
 		n = room ? mux.wire[i]->rx(buf, MIN(room, (u32)sizeof(buf))) : 0;
 		for (k = 0; k < n; k++)
 			mux.typed[mux.typed_head++ % TYPED_SIZE] = buf[k];
+		more |= n && n == MIN(room, (u32)sizeof(buf));
 	}
+	return more;
 }
 
 static bool escape_is_typed(void)
@@ -300,22 +304,22 @@ static bool escape_is_typed(void)
 }
 
 /* One typed byte to a guest's port; false: it must wait. Held bytes never
- * keep a Ctrl-] from being seen. */
-static bool route_byte(struct console_port *p, char c)
+ * keep a Ctrl-] from being seen: if one is among them, or if no more can be
+ * held, the oldest are dropped (*drop: go on with that). */
+static bool route_byte(struct console_port *p, char c, bool *drop)
 {
 	if (port_type(p, c))
 		return true;
-	if (!typed_full() && !escape_is_typed())
-		return false;
-	p->rx_dropped++;
-	return true;
+	*drop |= typed_full() || escape_is_typed();
+	p->rx_dropped += *drop;
+	return *drop;
 }
 
 /* Bring what was typed to the guest that has the input. True: go on soon. */
 static bool route(void)
 {
 	struct console_port *p = mux.input;
-	bool got = false, second;
+	bool got = false, drop = false, second;
 	u32 budget = STEP;
 	char c;
 
@@ -332,7 +336,7 @@ static bool route(void)
 			continue;
 		}
 		mux.escape = false;
-		if (!route_byte(p, c)) {
+		if (!route_byte(p, c, &drop)) {
 			__atomic_store_n(&mux.held, true, __ATOMIC_RELAXED);
 			break;
 		}
@@ -417,8 +421,8 @@ static void wire_stuck(struct console_wire *w)
 	}
 	w->polls++;
 	/* a few tries as well as time: CPU 0 may have been away for long */
-	if (mux.now ? t - w->since >= CONSOLE_STALL_NS && w->polls > 16 :
-		      w->polls >= CONSOLE_STALL_POLLS)
+	if (mux.now ? t - w->since >= CONSOLE_STALL_NS && w->polls > 16
+		    : w->polls >= CONSOLE_STALL_POLLS)
 		w->stalled = true;
 }
 
@@ -453,8 +457,9 @@ static void drain_wire(struct console_wire *w)
 		w->lost += mux.out_head - w->sent;
 		w->sent = mux.out_head;
 		w->note_sent = 0;
-		w->note_len = (u32)str_format(w->note, sizeof(w->note), "\r\n[… %llu bytes lost]\r\n",
-					      (unsigned long long)w->lost);
+		w->note_len =
+			(u32)str_format(w->note, sizeof(w->note), "\r\n[… %llu bytes lost]\r\n",
+					(unsigned long long)w->lost);
 	}
 	while (moved < STEP && (n = wire_next(w, &s)) != 0) {
 		took = w->tx(s, n);
@@ -493,12 +498,11 @@ static bool output_pending(void)
 
 bool console_pump(void)
 {
-	bool more = false;
+	bool more = read_wires();
 	u32 i;
 
-	read_wires();
 	if (mux.input != mux.shell)
-		more = route();
+		more |= route();
 	fill();
 	for (i = 0; i < mux.wires; i++)
 		drain_wire(mux.wire[i]);

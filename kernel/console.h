@@ -13,10 +13,10 @@
 #include "arch/spinlock.h"
 #include "arch/types.h"
 
-#define CONSOLE_RX_SIZE 512	       /* a port's input */
-#define CONSOLE_SCROLLBACK_SIZE 16384  /* what a guest's port is usually given */
-#define CONSOLE_SHELL_SIZE 65536       /* holds `log` in one go */
-#define CONSOLE_REPLAY 1024	       /* bytes shown again upon focus, if seen before */
+#define CONSOLE_RX_SIZE 512	      /* a port's input */
+#define CONSOLE_SCROLLBACK_SIZE 16384 /* what a guest's port is usually given */
+#define CONSOLE_SHELL_SIZE 65536      /* holds `log` in one go */
+#define CONSOLE_REPLAY 1024	      /* bytes shown again upon focus, if seen before */
 #define CONSOLE_MAX_WIRES 4
 #define CONSOLE_ESCAPE 0x1d	       /* Ctrl-] */
 #define CONSOLE_STALL_NS 1000000000ull /* a wire without progress for this long is dead */
@@ -28,16 +28,16 @@
  * at once and are called on CPU 0 only (console_panic_write: on any). */
 struct console_wire {
 	const char *name;
-	u32 (*rx)(char *buf, u32 max);	     /* bytes that have arrived; 0: none */
+	u32 (*rx)(char *buf, u32 max);	   /* bytes that have arrived; 0: none */
 	u32 (*tx)(const char *buf, u32 n); /* takes as many as fit now */
 	/* the mux's own */
-	u64 sent;	/* position in the mux's output that this wire has reached */
-	u64 lost;	/* bytes dropped and not yet told */
-	ns_t since;	/* when it last took a byte, while it has some to take */
-	u32 polls;	/* tries since then */
-	bool waiting;	/* since and polls are running */
-	bool stalled;	/* left behind */
-	char note[48];	/* what only this wire is told: how much it has missed */
+	u64 sent;      /* position in the mux's output that this wire has reached */
+	u64 lost;      /* bytes dropped and not yet told */
+	ns_t since;    /* when it last took a byte, while it has some to take */
+	u32 polls;     /* tries since then */
+	bool waiting;  /* since and polls are running */
+	bool stalled;  /* left behind */
+	char note[48]; /* what only this wire is told: how much it has missed */
 	u32 note_len, note_sent;
 };
 
@@ -48,11 +48,11 @@ struct console_port {
 	void *arg; /* the owner's */
 	/* the mux's own, under lock */
 	struct spinlock lock;
-	char *tx;	/* scrollback: the last tx_size bytes written */
-	u32 tx_size;	/* a power of two */
-	bool crlf;	/* '\n' goes out as CR LF (shell) */
-	u64 written;	/* bytes written ever */
-	u64 shown;	/* position up to which they went out */
+	char *tx;    /* scrollback: the last tx_size bytes written */
+	u32 tx_size; /* a power of two */
+	bool crlf;   /* '\n' goes out as CR LF (shell) */
+	u64 written; /* bytes written ever */
+	u64 shown;   /* position up to which they went out */
 	u32 rx_head, rx_tail;
 	u64 rx_dropped; /* input bytes that found the ring full */
 	char rx[CONSOLE_RX_SIZE];

@@ -131,9 +131,7 @@ enum err vm_reset(struct vm *vm, const char **why)
 		return e;
 	}
 	/* first out of RUNNING, then into it again */
-	while (vm->state == VM_STOPPING || vm->state == VM_RELEASING)
-		host_step();
-	if (!wait_for(vm, VM_RUNNING, VM_OFF)) {
+	if (!wait_for(vm, VM_STARTING, VM_OFF) || !wait_for(vm, VM_RUNNING, VM_OFF)) {
 		*why = "it is still being reset, see list";
 		return ERR_TIMEOUT;
 	}

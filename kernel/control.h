@@ -19,13 +19,13 @@ struct console_port;
 
 struct vm_info {
 	const char *name;
-	const char *state; /* "running", "stopped", "halted", "failed", "invalid", ... */
-	char reason[96];   /* why it is in that state; "" nothing to say */
+	const char *state;	    /* "running", "stopped", "halted", "failed", "invalid", ... */
+	char reason[96];	    /* why it is in that state; "" nothing to say */
 	u32 cpus[CONTROL_MAX_CPUS]; /* physical CPUs, by number */
 	u32 cpu_count;
-	u64 memory;   /* guest RAM as configured, bytes */
-	ns_t uptime;  /* since its last start; 0 while stopped */
-	u64 exits;    /* since its last start */
+	u64 memory;  /* guest RAM as configured, bytes */
+	ns_t uptime; /* since its last start; 0 while stopped */
+	u64 exits;   /* since its last start */
 	/* bytes held right now */
 	u64 mem_guest;	    /* guest RAM */
 	u64 mem_monitor;    /* the monitor's own pages (not the shared image) */

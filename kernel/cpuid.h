@@ -23,33 +23,33 @@ enum cpuid_reg { CPUID_EAX, CPUID_EBX, CPUID_ECX, CPUID_EDX };
 
 struct cpuid_params {
 	void (*host)(u32 leaf, u32 sub, u32 r[4]); /* the host's CPUID */
-	u32 vcpus;		/* APIC ids are 0 .. vcpus - 1 */
-	u32 phys_bits;		/* guest-physical address width; at most the host's is shown */
-	u64 tsc_hz;		/* guest TSC */
-	bool invariant_tsc;	/* the host's TSC is invariant (or is known to be) */
-	bool pcid;		/* the vendor code lets PCID and INVPCID through */
-	bool tsc_aux;		/* it switches TSC_AUX: RDTSCP and RDPID may be shown */
-	u64 xcr0_allowed;	/* XCR0 bits the kernel switches; masked by ours and the host's */
+	u32 vcpus;				   /* APIC ids are 0 .. vcpus - 1 */
+	u32 phys_bits;	    /* guest-physical address width; at most the host's is shown */
+	u64 tsc_hz;	    /* guest TSC */
+	bool invariant_tsc; /* the host's TSC is invariant (or is known to be) */
+	bool pcid;	    /* the vendor code lets PCID and INVPCID through */
+	bool tsc_aux;	    /* it switches TSC_AUX: RDTSCP and RDPID may be shown */
+	u64 xcr0_allowed;   /* XCR0 bits the kernel switches; masked by ours and the host's */
 };
 
 struct cpuid_table {
 	u32 max_basic, max_ext;
-	u32 vendor;	    /* enum cpuid_vendor */
-	u32 dynamic;	    /* bit n: basic leaf n needs cpuid_patch */
-	u32 indexed;	    /* bit n: basic leaf n has subleaves */
-	u64 xcr0;	    /* what XCR0 may hold: XSETBV's mask */
-	u64 cr4;	    /* CR4 bits that go with the features shown: for cr4_valid */
-	u64 efer;	    /* likewise EFER bits: for efer_valid */
-	u32 topo_shift;	    /* APIC id bits below the package */
-	u32 apic_ids;	    /* vcpus */
+	u32 vendor;	/* enum cpuid_vendor */
+	u32 dynamic;	/* bit n: basic leaf n needs cpuid_patch */
+	u32 indexed;	/* bit n: basic leaf n has subleaves */
+	u64 xcr0;	/* what XCR0 may hold: XSETBV's mask */
+	u64 cr4;	/* CR4 bits that go with the features shown: for cr4_valid */
+	u64 efer;	/* likewise EFER bits: for efer_valid */
+	u32 topo_shift; /* APIC id bits below the package */
+	u32 apic_ids;	/* vcpus */
 	u32 basic[CPUID_BASIC_LEAVES][4];
 	u32 hv[CPUID_HV_LEAVES][4];
 	u32 ext[CPUID_EXT_LEAVES][4];
-	u32 leaf4[CPUID_CACHE_LEAVES][4];  /* Intel's caches */
+	u32 leaf4[CPUID_CACHE_LEAVES][4]; /* Intel's caches */
 	u32 leaf7[3][4];
-	u32 topo[3][4];			   /* 0xB and 0x1F */
-	u32 xsave[CPUID_XSAVE_LEAVES][4];  /* 0xD */
-	u32 cache[CPUID_CACHE_LEAVES][4];  /* 0x8000001D, AMD's caches */
+	u32 topo[3][4];			  /* 0xB and 0x1F */
+	u32 xsave[CPUID_XSAVE_LEAVES][4]; /* 0xD */
+	u32 cache[CPUID_CACHE_LEAVES][4]; /* 0x8000001D, AMD's caches */
 };
 
 /* What the vCPU's state adds. */

@@ -31,6 +31,7 @@ void vcpu_advance(struct vcpu *v, u32 len)
 {
 	v->hv.rip += len;
 	v->hv.shadow = 0;
+	v->hv.rflags &= ~RFLAGS_RF;
 	/* an instruction that was carried out here is single-stepped here */
 	if (unlikely(v->hv.rflags & RFLAGS_TF) && len) {
 		hv->set_dr(&v->hv, 6, DR6_SINGLE_STEP);
@@ -38,15 +39,19 @@ void vcpu_advance(struct vcpu *v, u32 len)
 	}
 }
 
+/* By the time that is left: the guest chooses both its TSC and the deadline,
+ * and a sum that wrapped would be due for ever. */
 static void set_timer(struct vcpu *v)
 {
 	u64 deadline = lapic_timer_deadline(&v->lapic);
 	struct timer_queue *q = &this_percpu()->timers;
+	u64 host = rdtsc(), now = vcpu_guest_tsc(v, host);
+	u64 left = deadline > now ? deadline - now : 0;
 
 	if (deadline == ~0ull)
 		timer_cancel(q, &v->lapic_timer);
 	else
-		timer_set(q, &v->lapic_timer, deadline - v->tsc_offset);
+		timer_set(q, &v->lapic_timer, left < ~host ? host + left : ~0ull);
 }
 
 static void send_ipi(struct vcpu *v)
@@ -84,8 +89,12 @@ void vcpu_lapic_effects(struct vcpu *v, u32 effects)
 
 void vcpu_update_tsc(struct vcpu *v)
 {
+	u64 old = v->tsc_offset;
+
 	v->tsc_offset = v->tsc_base_offset + v->msrs.tsc_adjust;
+	v->vm->page->tsc_offset = v->tsc_offset;
 	hv->set_tsc_offset(&v->hv, v->tsc_offset);
+	lapic_tsc_moved(&v->lapic, v->tsc_offset - old);
 	set_timer(v);
 }
 
@@ -244,8 +253,12 @@ static void exit_cpuid(struct vcpu *v)
 static void exit_xsetbv(struct vcpu *v)
 {
 	u64 value = (u32)v->hv.gpr[HV_RAX] | v->hv.gpr[HV_RDX] << 32;
+	struct hv_state s;
+	u8 cpl;
 
-	if ((u32)v->hv.gpr[HV_RCX] != 0 || !cpuid_xcr0_valid(&v->vm->cpuid, value)) {
+	/* not every processor checks the privilege level before it exits */
+	hv->get_mmu(&v->hv, &s, &cpl);
+	if (cpl || (u32)v->hv.gpr[HV_RCX] != 0 || !cpuid_xcr0_valid(&v->vm->cpuid, value)) {
 		vcpu_inject_gp(v);
 		return;
 	}
@@ -309,6 +322,7 @@ static void exit_iret(struct vcpu *v)
 	 * entry. An NMI that waits must not wait for the next exit by chance. */
 	v->hv.watch_iret = 0;
 	v->nmi_iret = true;
+	v->iret_rip = v->hv.rip;
 	if (v->nmi_pending)
 		timer_set(&this_percpu()->timers, &v->nudge, rdtsc() + tsc_hz / 50000);
 }
@@ -346,6 +360,12 @@ void vcpu_exit_open(struct vcpu *v)
 					       ABI_UP_PIO_OUT);
 		break;
 	case HV_EXIT_NPF:
+		if (x->cut.valid) { /* RIP's instruction is not what touched it */
+			vcpu_end(v, VM_END_EMULATION, 0,
+				 "event %u was delivered through device memory at %lx",
+				 x->cut.vector, x->npf.gpa);
+			break;
+		}
 		vcpu_upcall(v, ABI_UP_MMIO);
 		break;
 	case HV_EXIT_RDMSR:

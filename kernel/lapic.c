@@ -27,14 +27,14 @@
 #define ICR_STATUS 0x1000u
 #define ICR_ASSERT 0x4000u
 #define ICR_LEVEL 0x8000u
-#define ICR_BITS 0x000ccfffu
+#define ICR_BITS 0x000cdfffu
 
 #define STOPPED (~0ull)
 
 /* Bits that software may set in each LVT entry. */
 static const u32 lvt_bits[LVT_COUNT] = {
-	[LVT_TIMER] = 0x700ff,	 [LVT_THERMAL] = 0x107ff, [LVT_PERF] = 0x107ff,
-	[LVT_LINT0] = 0x1a7ff,	 [LVT_LINT1] = 0x1a7ff,	  [LVT_ERROR] = 0x100ff,
+	[LVT_TIMER] = 0x700ff, [LVT_THERMAL] = 0x107ff, [LVT_PERF] = 0x107ff,
+	[LVT_LINT0] = 0x1a7ff, [LVT_LINT1] = 0x1a7ff,	[LVT_ERROR] = 0x100ff,
 };
 
 /* ------------------------------------------------------------ arithmetic */
@@ -230,8 +230,9 @@ static u32 timer_count(const struct lapic *l, u64 now)
 			return 0;
 		left = period - (now - l->timer_expiry) % period;
 	}
-	counts = mul_div(left, LAPIC_BUS_HZ, l->tsc_hz, &rem);
-	counts = counts / timer_divider(l) + 1;
+	left = mul_div(left, LAPIC_BUS_HZ, l->tsc_hz, &rem);
+	counts = left / timer_divider(l);
+	counts += rem || left % timer_divider(l); /* rounded up: 0 only when it is over */
 	return (u32)MIN(counts, (u64)l->timer_init);
 }
 
@@ -255,7 +256,7 @@ static void timer_next_period(struct lapic *l, u64 now)
 		timer_advance(l, missed * period);
 	for (u32 i = 0; i < 2 && l->timer_expiry <= now; i++)
 		timer_advance(l, period); /* the second one for rounding */
-	if (l->timer_expiry <= now) /* too far for the arithmetic: in step no more */
+	if (l->timer_expiry <= now)	  /* too far for the arithmetic: in step no more */
 		timer_start(l, period, now);
 	if (l->timer_expiry <= now)
 		l->timer_expiry = STOPPED; /* a frequency of 0 */
@@ -354,18 +355,15 @@ static u32 icr_send(struct lapic *l, u32 low, u32 dest)
 		break;
 	case LAPIC_MODE_LOWEST:
 	case LAPIC_MODE_NMI:
-	case LAPIC_MODE_SIPI:
-		break;
-	default:
-		return 0; /* SMI: there is no SMM here; the rest is reserved */
+	case LAPIC_MODE_SIPI: break;
+	default: return 0; /* SMI: there is no SMM here; the rest is reserved */
 	}
 	if (mode <= LAPIC_MODE_LOWEST && vector < 16) {
 		error_note(l, ESR_SEND_VECTOR);
 		return LAPIC_EVENT;
 	}
 	/* Only a fixed interrupt may reach its sender through a shorthand. */
-	if (mode != LAPIC_MODE_FIXED &&
-	    (shorthand == LAPIC_TO_SELF || shorthand == LAPIC_TO_ALL))
+	if (mode != LAPIC_MODE_FIXED && (shorthand == LAPIC_TO_SELF || shorthand == LAPIC_TO_ALL))
 		return 0;
 	l->ipi = (struct lapic_ipi){
 		.dest = dest,
@@ -454,7 +452,7 @@ static u32 svr_write(struct lapic *l, u32 value)
 static int lvt_index(u32 reg)
 {
 	return reg >= LAPIC_LVT_TIMER && reg <= LAPIC_LVT_ERROR ? (int)(reg - LAPIC_LVT_TIMER) >> 4
-								 : -1;
+								: -1;
 }
 
 static u32 lvt_write(struct lapic *l, int index, u32 value, u64 now)

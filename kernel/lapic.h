@@ -15,7 +15,6 @@
 #define LAPIC_BUS_HZ 1000000000ull /* the timer's input clock, before the divider */
 #define LAPIC_MIN_PERIOD 100000ull /* periodic mode: at least this many bus ticks */
 
-
 #define APIC_BASE_X2APIC BIT(10)
 #define APIC_BASE_ENABLE BIT(11)
 
@@ -85,37 +84,35 @@ struct lapic_ipi {
 	u8 logical;   /* dest is a logical destination */
 };
 
-enum lapic_lvt {
-	LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR, LVT_COUNT
-};
+enum lapic_lvt { LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR, LVT_COUNT };
 
 struct lapic {
 	/* first line: what the injection decision reads */
 	s16 irr_top; /* highest bit in irr, -1: none */
 	s16 isr_top; /* highest bit in isr, -1: none */
 	u8 tpr;
-	u8 ppr;		/* derived from tpr and isr_top */
-	u8 enabled;	/* by APIC_BASE and by SVR: accepts fixed interrupts */
-	u8 eoi_vector;	/* with LAPIC_EOI_LEVEL */
-	u32 id;		/* x2APIC id; the xAPIC id is its low 8 bits */
+	u8 ppr;	       /* derived from tpr and isr_top */
+	u8 enabled;    /* by APIC_BASE and by SVR: accepts fixed interrupts */
+	u8 eoi_vector; /* with LAPIC_EOI_LEVEL */
+	u32 id;	       /* x2APIC id; the xAPIC id is its low 8 bits */
 	u32 irr[8], isr[8], tmr[8];
 	struct lapic_ipi ipi; /* with LAPIC_IPI */
 
-	u64 apic_base;	 /* the MSR; the page's address is fixed */
-	u32 ldr, dfr;	 /* as written in xAPIC mode */
+	u64 apic_base; /* the MSR; the page's address is fixed */
+	u32 ldr, dfr;  /* as written in xAPIC mode */
 	u32 svr;
 	u32 esr;	 /* as latched by the last write */
 	u32 esr_pending; /* errors since then */
 	u32 icr_low, icr_high;
 	u32 lvt[LVT_COUNT];
 
-	u32 timer_init;	   /* initial count register */
-	u32 timer_divide;  /* divide configuration register */
-	u64 tsc_hz;	   /* guest TSC frequency */
-	u64 timer_expiry;  /* guest TSC when the count reaches 0; ~0: stopped */
-	u64 timer_frac;	   /* what timer_expiry lacks of it, in 1/LAPIC_BUS_HZ ticks */
-	u64 tsc_deadline;  /* the MSR, 0: disarmed */
-	u8 phys_bits;	   /* for APIC_BASE's reserved bits */
+	u32 timer_init;	  /* initial count register */
+	u32 timer_divide; /* divide configuration register */
+	u64 tsc_hz;	  /* guest TSC frequency */
+	u64 timer_expiry; /* guest TSC when the count reaches 0; ~0: stopped */
+	u64 timer_frac;	  /* what timer_expiry lacks of it, in 1/LAPIC_BUS_HZ ticks */
+	u64 tsc_deadline; /* the MSR, 0: disarmed */
+	u8 phys_bits;	  /* for APIC_BASE's reserved bits */
 };
 
 /* Power-on state; the BSP's as firmware leaves it: virtual wire mode, LINT0

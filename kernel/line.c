@@ -5,7 +5,7 @@
 #include "kernel/line.h"
 #include "kernel/string.h"
 
-#define CTRL(c) ((c) & 0x1f)
+#define CTRL(c) ((c)&0x1f)
 
 /* Within an escape sequence (ECMA-48). */
 enum { ESC_NONE, ESC_SEEN, ESC_CSI, ESC_CSI_REST, ESC_SS3, ESC_SKIP };

@@ -10,14 +10,14 @@
 
 #include "arch/types.h"
 
-#define LINE_MAX 256	   /* bytes, the NUL included */
-#define LINE_HISTORY 24	   /* lines remembered */
+#define LINE_MAX 256	/* bytes, the NUL included */
+#define LINE_HISTORY 24 /* lines remembered */
 
 enum line_event {
-	LINE_NONE,    /* go on */
-	LINE_DONE,    /* Enter: the line is in text */
+	LINE_NONE,     /* go on */
+	LINE_DONE,     /* Enter: the line is in text */
 	LINE_TOO_LONG, /* Enter, but the line did not fit: text is its beginning */
-	LINE_CANCEL,  /* Ctrl-C: the line was dropped */
+	LINE_CANCEL,   /* Ctrl-C: the line was dropped */
 };
 
 struct line;
@@ -33,12 +33,12 @@ struct line {
 	void (*out)(const char *s, u32 n);
 	line_complete_fn *complete; /* NULL: Tab rings the bell */
 	/* the editor's own */
-	u8 escape;    /* state within an escape sequence */
-	u32 number;   /* its first parameter */
-	bool was_cr;  /* swallow the LF of a CR LF */
+	u8 escape;   /* state within an escape sequence */
+	u32 number;  /* its first parameter */
+	bool was_cr; /* swallow the LF of a CR LF */
 	bool too_long;
-	bool bare;    /* the prompt is not on the screen: other text came between */
-	u32 browse;   /* history: 0 the new line, 1 the last one, ... */
+	bool bare;  /* the prompt is not on the screen: other text came between */
+	u32 browse; /* history: 0 the new line, 1 the last one, ... */
 	u32 history_count, history_next;
 	char saved[LINE_MAX]; /* the new line while browsing */
 	char history[LINE_HISTORY][LINE_MAX];

@@ -11,7 +11,7 @@
 
 /* A holder needs microseconds; who has not got the lock after this many tries
  * writes without it (its holder was stopped by a panic). */
-#define LOCK_TRIES 1000000
+#define LOCK_TRIES 20000000
 
 _Static_assert(LOG_ERROR == 0 && LOG_WARN == 1 && LOG_INFO == 2 && LOG_DEBUG == 3,
 	       "host_config.log_level numbers them so");
@@ -26,8 +26,8 @@ struct record {
 
 static struct spinlock lock; /* guards the ring */
 static char ring[LOG_RING_SIZE];
-static u64 head;	   /* position behind the newest record */
-static u64 tail;	   /* position of the oldest record */
+static u64 head;	    /* position behind the newest record */
+static u64 tail;	    /* position of the oldest record */
 static ns_t (*clock)(void); /* set at boot */
 static void (*sink)(const char *line, u32 n);
 static enum log_level level_max = LOG_INFO;

@@ -43,7 +43,7 @@ enum msr_index {
 };
 
 const u32 msr_passthrough[] = {
-	MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_STAR,	       MSR_LSTAR,
+	MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_STAR,		MSR_LSTAR,
 	MSR_CSTAR,   MSR_SFMASK,  MSR_SYSENTER_CS,    MSR_SYSENTER_ESP, MSR_SYSENTER_EIP,
 };
 const u32 msr_passthrough_count = ARRAY_SIZE(msr_passthrough);
@@ -279,9 +279,7 @@ enum msr_action msr_read(struct msr_state *s, u32 index, u64 *value)
 	case MSR_KVM_SYSTEM_TIME:
 	case MSR_KVM_WALL_CLOCK_NEW:
 	case MSR_KVM_SYSTEM_TIME_NEW: return MSR_MONITOR;
-	case MSR_TSC_AUX:
-		*value = s->tsc_aux;
-		return s->has_tsc_aux ? MSR_DONE : MSR_GP;
+	case MSR_TSC_AUX: *value = s->tsc_aux; return s->has_tsc_aux ? MSR_DONE : MSR_GP;
 	case MSR_BIOS_SIGN_ID: *value = s->microcode; return MSR_DONE;
 	case MSR_MTRR_CAP: *value = MTRR_CAP; return MSR_DONE;
 	case MSR_P5_MC_ADDR:

@@ -29,12 +29,12 @@ enum msr_action {
 #define MSR_MTRR_FIXED 11
 
 struct msr_params {
-	u32 vendor;	    /* enum cpuid_vendor */
-	u32 family;	    /* CPUID display family */
+	u32 vendor; /* enum cpuid_vendor */
+	u32 family; /* CPUID display family */
 	u64 tsc_hz;
-	u64 microcode;	    /* the host's MSR 0x8B, as read */
-	u32 phys_bits;	    /* guest-physical address width */
-	bool rdtscp;	    /* TSC_AUX exists */
+	u64 microcode; /* the host's MSR 0x8B, as read */
+	u32 phys_bits; /* guest-physical address width */
+	bool rdtscp;   /* TSC_AUX exists */
 };
 
 struct msr_state {
@@ -46,10 +46,10 @@ struct msr_state {
 	u64 misc_enable;     /* Intel */
 	u64 feature_control; /* Intel */
 	u64 microcode;
-	u64 platform_info;   /* Intel */
-	u64 hwcr, nb_cfg;    /* AMD */
-	u64 pstate_def;	     /* AMD: P-state 0 */
-	u64 phys_mask;	     /* valid address bits */
+	u64 platform_info; /* Intel */
+	u64 hwcr, nb_cfg;  /* AMD */
+	u64 pstate_def;	   /* AMD: P-state 0 */
+	u64 phys_mask;	   /* valid address bits */
 	u32 vendor, family;
 	u8 has_tsc_aux;
 };

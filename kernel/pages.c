@@ -49,8 +49,8 @@ _Static_assert(sizeof(struct chunk) == 16, "8 MiB of table for 1 TiB");
 struct split {
 	u64 map[CHUNK_PAGES / 64]; /* 1: free */
 	u16 owner[CHUNK_PAGES];
-	u32 chunk;	/* its index */
-	u32 free;	/* bits set in map */
+	u32 chunk;	  /* its index */
+	u32 free;	  /* bits set in map */
 	hpa_t next, prev; /* list of splits with free pages; 0: end */
 	bool listed;
 };
@@ -71,9 +71,9 @@ static struct zone zones[PAGE_RANGES_MAX];
 static u32 zone_count;
 static hpa_t table; /* struct chunk[chunk_count] */
 static u32 chunk_count;
-static u32 list_head[2];	  /* by CHUNK_DIRTY, CHUNK_FREE */
-static u32 counts[CHUNK_STATES];  /* chunks in each state */
-static u32 scrubbing;		  /* chunks being scrubbed now */
+static u32 list_head[2];	 /* by CHUNK_DIRTY, CHUNK_FREE */
+static u32 counts[CHUNK_STATES]; /* chunks in each state */
+static u32 scrubbing;		 /* chunks being scrubbed now */
 static u64 total_bytes, lost_bytes, table_bytes;
 
 static hpa_t partial_user, partial_kernel; /* splits with free pages */
@@ -378,8 +378,7 @@ static u32 pages_release(hpa_t at, u32 n, u16 owner, enum chunk_state state)
 	u32 i = chunk_index(at), first = (u32)(at % CHUNK_SIZE / PAGE_SIZE);
 	struct split *s;
 
-	if (at % PAGE_SIZE || i == NONE || chunk_at(i)->state != state ||
-	    n > CHUNK_PAGES - first)
+	if (at % PAGE_SIZE || i == NONE || chunk_at(i)->state != state || n > CHUNK_PAGES - first)
 		bug("freed page is of another kind", at, owner);
 	s = split_at(chunk_at(i)->split);
 	for (u32 p = first; p < first + n; p++) {

@@ -21,6 +21,8 @@
 
 bool panic_reboot;
 
+extern const u8 __text_start[], __text_end[];
+
 static void (*sink)(const char *s, u32 n);
 static void (*reboot_fn)(void);
 static struct cpu *owner; /* who panics; atomic */
@@ -98,10 +100,15 @@ static void stop_others(const struct cpu *self)
 	}
 }
 
+static bool is_code(u64 addr)
+{
+	return addr >= (u64)__text_start && addr < (u64)__text_end;
+}
+
 static void say_address(const char *what, u64 addr)
 {
 	u64 offset;
-	const char *name = symbol_lookup(addr, &offset);
+	const char *name = is_code(addr) ? symbol_lookup(addr, &offset) : NULL;
 
 	if (name)
 		say("%s %016llx %s+%#llx\n", what, (unsigned long long)addr, name,
@@ -112,8 +119,8 @@ static void say_address(const char *what, u64 addr)
 
 static void say_registers(const struct trap_frame *f)
 {
-	static const char names[16][4] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-					  "r8 ", "r9 ", "r10", "r11", "r12", "r13", "r14", "r15"};
+	static const char names[16][4] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+					   "r8 ", "r9 ", "r10", "r11", "r12", "r13", "r14", "r15" };
 
 	if (f) {
 		say_address("rip", f->rip);
@@ -149,14 +156,16 @@ static bool peek(u64 addr, u64 *value)
 /* Without frame pointers: every word that points into a function. */
 static void say_stack(u64 sp)
 {
-	u64 word, offset;
+	u64 word;
 	u32 shown = 0;
 
 	say("stack %016llx:\n", (unsigned long long)sp);
+	if (!peek(sp, &word)) /* in the guard below a stack: go up to it */
+		sp = ALIGN_UP(sp, KSTACK_SIZE);
 	for (u32 i = 0; i < STACK_WORDS && shown < STACK_NAMES; i++) {
 		if (!peek((sp & ~7ull) + i * 8, &word))
 			break;
-		if (symbol_lookup(word, &offset)) {
+		if (is_code(word)) {
 			say_address("   ", word);
 			shown++;
 		}
@@ -174,11 +183,10 @@ NORETURN static void finish(void)
 	cpu_halt();
 }
 
-NORETURN static void panic_common(const struct trap_frame *f, u64 sp, const char *fmt, va_list ap)
+NORETURN static void panic_common(const struct trap_frame *f, u64 sp, const char *text)
 {
 	struct cpu *self = this_cpu();
 	struct cpu *none = NULL;
-	char text[256];
 
 	cli();
 	if (!self)
@@ -195,7 +203,6 @@ NORETURN static void panic_common(const struct trap_frame *f, u64 sp, const char
 		for (;;)
 			__asm__ volatile("cli\n\thlt");
 	}
-	str_vformat(text, sizeof(text), fmt, ap);
 	say("\n*** PANIC on CPU %u: %s\n", self->index, text);
 	stop_others(self);
 	say_registers(f);
@@ -207,16 +214,22 @@ NORETURN static void panic_common(const struct trap_frame *f, u64 sp, const char
 
 void panic(const char *fmt, ...)
 {
+	char text[256];
 	va_list ap;
 
 	va_start(ap, fmt);
-	panic_common(NULL, (u64)__builtin_frame_address(0), fmt, ap);
+	str_vformat(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	panic_common(NULL, (u64)__builtin_frame_address(0), text);
 }
 
 void panic_trap(const struct trap_frame *frame, const char *fmt, ...)
 {
+	char text[256];
 	va_list ap;
 
 	va_start(ap, fmt);
-	panic_common(frame, frame->rsp, fmt, ap);
+	str_vformat(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	panic_common(frame, frame->rsp, text);
 }

@@ -169,7 +169,7 @@ int str_vformat(char *buf, size_t n, const char *fmt, va_list args)
 			break;
 		case '%': put(&s, '%'); break;
 		case '\0': fmt--; break; /* a lone % at the end */
-		default: /* unknown: shown as it stands, its argument not taken */
+		default:		 /* unknown: shown as it stands, its argument not taken */
 			put(&s, '%');
 			put(&s, *fmt);
 		}

@@ -18,9 +18,9 @@ static struct {
 	struct line line;
 	struct log_reader log; /* lines before it have been shown */
 	bool started;
-	bool busy;	 /* a command runs, and host_poll() may call us */
-	bool away;	 /* a guest has the console: no prompt is shown */
-	bool log_waits;  /* atomic */
+	bool busy;	/* a command runs, and host_poll() may call us */
+	bool away;	/* a guest has the console: no prompt is shown */
+	bool log_waits; /* atomic */
 } shell;
 
 /* ------------------------------------------------------------------ output */
@@ -151,8 +151,8 @@ static void run(char *text)
 			shell_printf("%s%s", i ? ", " : "", shell_commands[i].name);
 		shell_printf("\n");
 	} else if (args < c->min_args) {
-		shell_printf("%s needs a%s %s; ", c->name, wants_vm(c) ? "" : "n argument:",
-			     c->args);
+		shell_printf("%s needs a%s %s; ", c->name,
+			     wants_vm(c) ? "" : "n argument:", c->args);
 		if (wants_vm(c))
 			list_vms();
 		else
@@ -246,6 +246,6 @@ bool shell_poll(void)
 		event = line_feed(&shell.line, c);
 	if (event != LINE_NONE)
 		finish_line(event);
-	return console_port_ready(shell.port) ||
+	return console_port_ready(shell.port) || (console_shell_backlog() && console_alive()) ||
 	       __atomic_load_n(&shell.log_waits, __ATOMIC_RELAXED);
 }

@@ -136,7 +136,7 @@ static void cmd_console(int argc UNUSED, char **argv)
 	if (!vm)
 		return;
 	vm_describe(vm, &v);
-	if (!v.port) {
+	if (!v.port || !v.port->tx) {
 		shell_printf("%s has no console: %s%s%s\n", v.name, v.state, *v.reason ? ", " : "",
 			     v.reason);
 		return;
@@ -213,7 +213,7 @@ static void cmd_stats(int argc UNUSED, char **argv)
 	vm_describe(vm, &v);
 	shell_printf("%s: %s%s%s%s, %llu exits\n", v.name, v.state, v.uptime ? ", up " : "",
 		     v.uptime ? show_time(v.uptime, text, sizeof(text)) : "",
-		     v.uptime ? "" : " (last run)", (ull)v.exits);
+		     v.uptime || !v.exits ? "" : " (last run)", (ull)v.exits);
 	n = vm_stat_rows(vm, rows, MAX_ROWS);
 	sort_rows(rows, n);
 	for (i = 0; i < n; i++)

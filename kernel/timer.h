@@ -16,8 +16,8 @@ struct timer {
 };
 
 struct timer_queue {
-	struct timer *head; /* the earliest */
-	struct timer *due;  /* taken out by timer_run, not called yet */
+	struct timer *head;   /* the earliest */
+	struct timer *due;    /* taken out by timer_run, not called yet */
 	void (*arm)(u64 tsc); /* program the hardware; 0: off. An early interrupt is harmless */
 	bool running;	      /* inside timer_run, which arms at its end */
 };

@@ -26,13 +26,13 @@ enum toml_kind {
 };
 
 struct toml_node {
-	u8 kind;	     /* enum toml_kind */
-	u8 broken;	     /* a table: a line of it could not be read */
-	u16 next;	     /* the next node of the same parent, or TOML_NONE */
-	u16 child, last;     /* first and last child, or TOML_NONE */
-	u32 line, col;	     /* of the key (table: of its bracket); both from 1 */
-	u32 vline, vcol;     /* of the value */
-	u32 key, key_len;    /* offset of the key in the text, quotes included */
+	u8 kind;	      /* enum toml_kind */
+	u8 broken;	      /* a table: a line of it could not be read */
+	u16 next;	      /* the next node of the same parent, or TOML_NONE */
+	u16 child, last;      /* first and last child, or TOML_NONE */
+	u32 line, col;	      /* of the key (table: of its bracket); both from 1 */
+	u32 vline, vcol;      /* of the value */
+	u32 key, key_len;     /* offset of the key in the text, quotes included */
 	u32 value, value_len; /* the same of a scalar, quotes included */
 };
 

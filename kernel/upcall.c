@@ -111,7 +111,7 @@ void vcpu_upcall(struct vcpu *v, u32 reason)
 	p->events = __atomic_exchange_n(&v->events, 0, __ATOMIC_ACQ_REL);
 	v->upcall = reason;
 	v->upcall_active = true;
-	v->upcall_start = v->tsc_mark;
+	v->upcall_start = v->stats.tsc_monitor;
 	v->uctx.resume = USER_FRESH;
 	v->uctx.rip = monitor_entry();
 	v->uctx.gpr[HV_RSP] = ABI_STACK_TOP(v->id);
@@ -246,7 +246,7 @@ static bool finish(struct vcpu *v)
 		finish_regs(v, a);
 		return true;
 	case ABI_FIN_CR:
-		if (c > 15)
+		if (a > 15 || c > 15)
 			return false;
 		if (vcpu_write_cr(v, (u32)a, b))
 			vcpu_advance(v, (u32)c);
@@ -294,7 +294,7 @@ static bool over_budget(const struct vcpu *v)
 {
 	u64 seconds = v->upcall == ABI_UP_START ? BUDGET_START_S : BUDGET_S;
 
-	return v->tsc_mark - v->upcall_start > seconds * tsc_hz;
+	return v->stats.tsc_monitor - v->upcall_start > seconds * tsc_hz;
 }
 
 void vcpu_upcall_run(struct vcpu *v)

@@ -146,6 +146,12 @@ void vcpu_detach(struct vcpu *v)
 	write_cr3(kspace_root());
 }
 
+/* Leave the guest soon, to choose again: for what no window opens. */
+static void nudge(struct vcpu *v)
+{
+	timer_set(&this_percpu()->timers, &v->nudge, rdtsc() + tsc_hz / 50000);
+}
+
 /* Has a halted vCPU anything to wake for? */
 static bool wakes(const struct vcpu *v)
 {
@@ -176,6 +182,9 @@ static bool choose_event(struct vcpu *v)
 		v->nmi_blocked = true;
 		free = false;
 	}
+	if (unlikely(v->nmi_pending && (!v->nmi_blocked || v->nmi_iret)))
+		/* no window opens for an NMI: look again soon */
+		nudge(v);
 	h->watch_iret = v->nmi_blocked && !v->nmi_iret;
 	vector = lapic_pending(&v->lapic);
 	extint = v->extint && lapic_lint0_extint(&v->lapic);
@@ -183,14 +192,17 @@ static bool choose_event(struct vcpu *v)
 		return true;
 	if (!free || !(h->rflags & RFLAGS_IF)) {
 		h->want_window = 1;
+		/* while one external interrupt is injected no window can be had */
+		if (h->inject.valid && h->inject.type == HV_EVENT_EXTINT)
+			nudge(v);
 		return true;
 	}
 	if (extint)
 		return false;
 	h->inject = (struct hv_event){ .valid = 1, .type = HV_EVENT_EXTINT,
 				       .vector = (u8)vector };
+	/* what else waits is of no higher class: the EOI will bring it up */
 	lapic_accept(&v->lapic, (u8)vector);
-	h->want_window = lapic_pending(&v->lapic) >= 0;
 	return true;
 }
 
@@ -242,7 +254,7 @@ static inline void run_once(struct vcpu *v)
 	t->info = trace_info(&v->hv.exit);
 	if (unlikely(v->hv.exit.cut.valid))
 		requeue_cut(v);
-	if (unlikely(v->nmi_iret)) { /* its IRET ran */
+	if (unlikely(v->nmi_iret && v->hv.rip != v->iret_rip)) { /* its IRET ran */
 		v->nmi_iret = false;
 		v->nmi_blocked = false;
 		vcpu_request(v, VCPU_REQ_EVENT);

@@ -66,7 +66,8 @@ struct vcpu {
 	u8 eoi_vector;
 
 	u32 upcall;	/* enum abi_upcall under way */
-	u64 upcall_start; /* host TSC */
+	u64 upcall_start; /* stats.tsc_monitor then */
+	u64 iret_rip;	  /* with nmi_iret: where that IRET stands */
 	struct user_ctx uctx;
 	struct abi_vcpu *page; /* the kernel's alias of the shared page */
 

@@ -226,12 +226,24 @@ static void go(struct vm *vm)
 	}
 }
 
+static void restart_due(struct timer *t)
+{
+	(void)t;
+	host_wake();
+}
+
 static bool start_step(struct vm *vm)
 {
 	u64 at = vm->cursor;
+	ns_t now = time_now();
 
-	if (vm->restart_at > time_now())
+	if (vm->restart_at > now) {
+		/* this CPU may sleep until then */
+		vm->restart.fn = restart_due;
+		timer_set(&this_percpu()->timers, &vm->restart,
+			  rdtsc() + time_ticks(vm->restart_at - now) + 1);
 		return false;
+	}
 	vm->restart_at = 0;
 	if (at == 0) {
 		vm->stop_asked = false;
@@ -263,8 +275,8 @@ static bool start_step(struct vm *vm)
 
 static void begin_release(struct vm *vm)
 {
-	if (vm->state == VM_STOPPING && !vm->vcpus[0]->ended) {
-		vm->end = vm->admin_end;
+	if (vm->state == VM_STOPPING) {
+		vm->end = vm->admin_end; /* whatever else came up: no restart against it */
 		str_format(vm->reason, sizeof(vm->reason), "%s", end_text[vm->end]);
 	}
 	vm->last = (struct vcpu_stats){ 0 };
@@ -358,6 +370,10 @@ enum err vm_begin_start(struct vm *vm)
 enum err vm_begin_stop(struct vm *vm, enum vm_end end)
 {
 	if (vm->state == VM_STARTING) {
+		if (!vm->cursor && end_policy[end] == END_ALWAYS) {
+			vm->restart_at = 0; /* nothing there yet: it just starts sooner */
+			return OK;
+		}
 		/* between two steps: what there is goes back */
 		vm->end = end;
 		str_format(vm->reason, sizeof(vm->reason), "%s", end_text[end]);

@@ -61,6 +61,7 @@ struct vm {
 	u64 tsc_start;	  /* guest time 0 */
 	ns_t started;	  /* host time */
 	ns_t restart_at;  /* a restart waits until then; 0: none */
+	struct timer restart; /* CPU 0's, for that */
 	struct vcpu_stats last; /* of the last run, when its vCPUs are gone */
 	struct cpuid_table cpuid;
 };

@@ -5,3 +5,7 @@ include tests/guests/guests.mk
 test-files: $(B)/BOOTX64.EFI $(GUEST_ELFS) guests unit-build
 lint:
 	@tests/lint/run
+
+# `make -s show-KERNEL_CFLAGS`: for the lint scripts.
+show-%:
+	@echo '$($*)'

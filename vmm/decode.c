@@ -114,10 +114,10 @@ static void set_base(struct dec *d, u32 base)
 
 static void read_address16(struct dec *d)
 {
-	static const u8 base[8] = {ABI_RBX, ABI_RBX, ABI_RBP, ABI_RBP,
-				   ABI_RSI, ABI_RDI, ABI_RBP, ABI_RBX};
-	static const u8 index[8] = {ABI_RSI,	ABI_RDI,    ABI_RSI,	ABI_RDI,
-				    ABI_NO_GPR, ABI_NO_GPR, ABI_NO_GPR, ABI_NO_GPR};
+	static const u8 base[8] = { ABI_RBX, ABI_RBX, ABI_RBP, ABI_RBP,
+				    ABI_RSI, ABI_RDI, ABI_RBP, ABI_RBX };
+	static const u8 index[8] = { ABI_RSI,	 ABI_RDI,    ABI_RSI,	 ABI_RDI,
+				     ABI_NO_GPR, ABI_NO_GPR, ABI_NO_GPR, ABI_NO_GPR };
 
 	if (d->mod == 0 && d->rm == 6) {
 		d->in->disp = (s64)read_imm(d, 2);
@@ -482,7 +482,7 @@ static void extend(struct dec *d, enum insn_op op, u8 src_size) /* MOVZX, MOVSX 
 /* Operands of the 0F map, after ModRM. False: undefined. */
 static bool operands_two_byte(struct dec *d, u8 opcode)
 {
-	static const u8 bit_ops[4] = {OP_BT, OP_BTS, OP_BTR, OP_BTC};
+	static const u8 bit_ops[4] = { OP_BT, OP_BTS, OP_BTR, OP_BTC };
 	struct insn *in = d->in;
 
 	switch (opcode) {
@@ -642,10 +642,10 @@ static bool decode(struct dec *d)
 
 enum insn_status insn_decode(struct insn *out, const u8 *bytes, u32 n, enum insn_mode mode)
 {
-	struct dec d = {.bytes = bytes, .mode = mode, .in = out};
+	struct dec d = { .bytes = bytes, .mode = mode, .in = out };
 	bool good;
 
-	*out = (struct insn){.seg = ABI_DS, .base = ABI_NO_GPR, .index = ABI_NO_GPR};
+	*out = (struct insn){ .seg = ABI_DS, .base = ABI_NO_GPR, .index = ABI_NO_GPR };
 	good = decode(&d);
 	if (d.pos > n && n < INSN_MAX) /* what was looked at last is not there */
 		return INSN_SHORT;

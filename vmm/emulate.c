@@ -13,6 +13,7 @@
 #include "vmm/operand.h"
 #include "vmm/string_op.h"
 #include "vmm/sys.h"
+#include "vmm/walk.h"
 
 /* Opens the memory operand, which must be what this exit is about. */
 static void open(struct abi_vcpu *v, const struct insn *in, u32 size, enum access_kind kind,
@@ -42,12 +43,48 @@ static NORETURN void done_dst(struct abi_vcpu *v, const struct insn *in, u64 val
 }
 
 /* A plain 32-bit access to one of the LAPIC's registers is the kernel's. */
-static inline bool is_lapic(const struct access *a)
+static inline bool is_lapic(gpa_t gpa, u32 size)
 {
-	return a->gpa[0] - BOARD_LAPIC < BOARD_LAPIC_SIZE && a->size == 4 && !(a->gpa[0] & 0xf);
+	return gpa - BOARD_LAPIC < BOARD_LAPIC_SIZE && size == 4 && !(gpa & 0xf);
 }
 
-static NORETURN void do_mov(struct abi_vcpu *v, const struct insn *in)
+/*
+ * What nearly all exits are: 64-bit code, one page, translated not long ago.
+ * Does what do_mov() does, or returns having done nothing.
+ */
+static inline void try_mov(struct abi_vcpu *v, const struct insn *in)
+{
+	u32 user = v->cpl == 3 ? PF_USER : 0;
+	u64 lin = operand_offset(v, in, 0);
+	const struct walk_hit *h;
+	gpa_t gpa;
+
+	if (in->seg >= ABI_FS)
+		lin += v->state.seg[in->seg].base;
+	if (fetch_mode(v) != INSN_64 || (lin & (PAGE_SIZE - 1)) + in->size > PAGE_SIZE)
+		return;
+	h = walk_cached(v, lin, in->dst == OPND_MEM ? PF_WRITE | user : user);
+	if (!h || (h->gpa ^ v->gpa) >= PAGE_SIZE)
+		return;
+	gpa = h->gpa | (lin & (PAGE_SIZE - 1));
+
+	if (gpa - BOARD_LAPIC < BOARD_LAPIC_SIZE) {
+		if (!is_lapic(gpa, in->size))
+			return;
+		if (in->dst == OPND_MEM)
+			sys_finish(ABI_FIN_LAPIC_WRITE, gpa - BOARD_LAPIC, operand_src(v, in),
+				   in->len);
+		sys_finish(ABI_FIN_LAPIC_READ, gpa - BOARD_LAPIC, in->dst_reg, in->len);
+	}
+	if (h->ram)
+		return;
+	if (in->dst != OPND_MEM)
+		done_dst(v, in, iomap_read(IO_MMIO, gpa, in->size));
+	iomap_write(IO_MMIO, gpa, in->size, operand_src(v, in));
+	done(in);
+}
+
+static NOINLINE NORETURN void do_mov(struct abi_vcpu *v, const struct insn *in)
 {
 	struct access a;
 
@@ -55,13 +92,13 @@ static NORETURN void do_mov(struct abi_vcpu *v, const struct insn *in)
 		u64 value = operand_src(v, in);
 
 		open(v, in, in->size, ACCESS_WRITE, &a);
-		if (is_lapic(&a))
+		if (is_lapic(a.gpa[0], a.size))
 			sys_finish(ABI_FIN_LAPIC_WRITE, a.gpa[0] - BOARD_LAPIC, value, in->len);
 		access_write(&a, value);
 		done(in);
 	}
 	open(v, in, in->size, ACCESS_READ, &a);
-	if (is_lapic(&a))
+	if (is_lapic(a.gpa[0], a.size))
 		sys_finish(ABI_FIN_LAPIC_READ, a.gpa[0] - BOARD_LAPIC, in->dst_reg, in->len);
 	done_dst(v, in, access_read(&a));
 }
@@ -203,19 +240,9 @@ static NORETURN void do_stack(struct abi_vcpu *v, const struct insn *in)
 	done_regs(in);
 }
 
-void emulate_mmio(struct abi_vcpu *v)
+/* All but MOV. */
+static NOINLINE NORETURN void emulate_other(struct abi_vcpu *v, const struct insn *in)
 {
-	const struct insn *in;
-
-	if (unlikely(v->walk))
-		sys_fail("page table in device memory: guest-physical %lx, RIP %lx", v->gpa,
-			 v->rip);
-	if (unlikely(v->fetch))
-		sys_fail("execution in device memory: guest-physical %lx, RIP %lx", v->gpa, v->rip);
-
-	in = fetch_insn(v);
-	if (likely(in->op == OP_MOV) && (in->dst == OPND_MEM || in->src == OPND_MEM))
-		do_mov(v, in);
 	if (in->op >= OP_MOVS && in->op <= OP_SCAS)
 		string_op_mmio(v, in);
 	if (in->op == OP_CLFLUSH)
@@ -240,6 +267,24 @@ void emulate_mmio(struct abi_vcpu *v)
 	case OP_POP: do_stack(v, in);
 	default: fetch_fail(v, "cannot emulate");
 	}
+}
+
+void emulate_mmio(struct abi_vcpu *v)
+{
+	const struct insn *in;
+
+	if (unlikely(v->walk))
+		sys_fail("page table in device memory: guest-physical %lx, RIP %lx", v->gpa,
+			 v->rip);
+	if (unlikely(v->fetch))
+		sys_fail("execution in device memory: guest-physical %lx, RIP %lx", v->gpa, v->rip);
+
+	in = fetch_insn(v);
+	if (likely(in->op == OP_MOV && (in->dst == OPND_MEM || in->src == OPND_MEM))) {
+		try_mov(v, in);
+		do_mov(v, in);
+	}
+	emulate_other(v, in);
 }
 
 void emulate_skip(struct abi_vcpu *v)

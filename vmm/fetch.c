@@ -64,7 +64,7 @@ static void add_bytes(struct code *code, const u8 *p, u32 n)
 static const struct insn *fetch_slow(struct abi_vcpu *v, enum insn_mode mode, const u8 *p, u32 room)
 {
 	static struct insn in;
-	struct code code = {.n = 0};
+	struct code code = { .n = 0 };
 	enum insn_status status;
 
 	add_bytes(&code, p, (u32)min_u64(room, INSN_MAX));
@@ -79,18 +79,11 @@ static const struct insn *fetch_slow(struct abi_vcpu *v, enum insn_mode mode, co
 	return &in;
 }
 
-static const struct insn *fetch_fast(struct abi_vcpu *v, enum insn_mode mode, const u8 *p)
+static NOINLINE const struct insn *decode_into(struct abi_vcpu *v, enum insn_mode mode, u64 lo,
+					       u64 hi, struct decoded *e)
 {
-	struct decoded *e = &cache[(v->rip ^ (v->rip >> 6)) % CACHE];
-	struct code code = {.n = INSN_MAX};
+	struct code code = { .words = { lo, hi } };
 	u32 bits;
-
-	code.words[0] = guest_read64(p);
-	code.words[1] = guest_read64(p + 8);
-	if (likely(e->in.len && e->mode == mode &&
-		   !(((code.words[0] & e->lo_mask) ^ e->lo) |
-		     ((code.words[1] & e->hi_mask) ^ e->hi))))
-		return &e->in;
 
 	e->in.len = 0;
 	if (insn_decode(&e->in, code.bytes, INSN_MAX, mode) != INSN_OK) {
@@ -100,23 +93,48 @@ static const struct insn *fetch_fast(struct abi_vcpu *v, enum insn_mode mode, co
 	bits = 8u * e->in.len;
 	e->lo_mask = bits >= 64 ? ~0ull : BIT(bits) - 1;
 	e->hi_mask = bits <= 64 ? 0 : BIT(bits - 64) - 1;
-	e->lo = code.words[0] & e->lo_mask;
-	e->hi = code.words[1] & e->hi_mask;
+	e->lo = lo & e->lo_mask;
+	e->hi = hi & e->hi_mask;
 	e->mode = mode;
 	return &e->in;
+}
+
+/* 16 bytes at p are in its page. */
+static inline const struct insn *fetch_fast(struct abi_vcpu *v, enum insn_mode mode, const u8 *p)
+{
+	struct decoded *e = &cache[(v->rip ^ (v->rip >> 6)) % CACHE];
+	u64 lo = guest_read64(p), hi = guest_read64(p + 8);
+
+	if (likely(!(((lo & e->lo_mask) ^ e->lo) | ((hi & e->hi_mask) ^ e->hi)) &&
+		   e->mode == mode && e->in.len))
+		return &e->in;
+	return decode_into(v, mode, lo, hi, e);
+}
+
+static const struct insn *fetch_any(struct abi_vcpu *v, enum insn_mode mode)
+{
+	const u8 *p = code_ptr(v, code_linear(v, mode, v->rip));
+	u32 room = PAGE_SIZE - ((u64)p & (PAGE_SIZE - 1));
+	const struct insn *in;
+
+	in = room >= 16 ? fetch_fast(v, mode, p) : fetch_slow(v, mode, p, room);
+	if (mode != INSN_64 && v->rip + in->len - 1 > v->state.seg[ABI_CS].limit)
+		finish_fault(VEC_GP, 0, 0);
+	return in;
 }
 
 const struct insn *fetch_insn(struct abi_vcpu *v)
 {
 	enum insn_mode mode = fetch_mode(v);
-	const u8 *p = code_ptr(v, code_linear(v, mode, v->rip));
-	u32 room = PAGE_SIZE - ((u64)p & (PAGE_SIZE - 1));
-	const struct insn *in;
+	u32 offset = v->rip & (PAGE_SIZE - 1);
+	const struct walk_hit *h;
 
-	in = likely(room >= 16) ? fetch_fast(v, mode, p) : fetch_slow(v, mode, p, room);
-	if (mode != INSN_64 && v->rip + in->len - 1 > v->state.seg[ABI_CS].limit)
-		finish_fault(VEC_GP, 0, 0);
-	return in;
+	if (mode == INSN_64 && offset <= PAGE_SIZE - 16) {
+		h = walk_cached(v, v->rip, PF_FETCH | (v->cpl == 3 ? PF_USER : 0));
+		if (likely(h && h->ram))
+			return fetch_fast(v, INSN_64, h->ram + offset);
+	}
+	return fetch_any(v, mode);
 }
 
 void fetch_stale(const struct abi_vcpu *v)

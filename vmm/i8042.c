@@ -34,8 +34,8 @@
 #define REFUSALS 2
 
 static struct {
-	u8 status; /* but for ST_SYSTEM, which is CFG_SYSTEM */
-	u8 data;   /* the output buffer */
+	u8 status;  /* but for ST_SYSTEM, which is CFG_SYSTEM */
+	u8 data;    /* the output buffer */
 	u8 ram[32]; /* [0]: the configuration byte */
 	u8 outport;
 	u8 argument_of; /* the command whose argument port 0x60 takes next; 0: none */
@@ -104,12 +104,10 @@ static void command(u8 value)
 	case 0xae: kbc.ram[0] &= (u8)~CFG_KBD_OFF; break;
 	case 0xc0: answer(0x80, 0); break; /* input port: not locked */
 	case 0xd0: answer(kbc.outport, 0); break;
-	case 0xd1: /* output port */
-	case 0xd2: /* loop back as keyboard */
-	case 0xd3: /* as auxiliary device, */
-	case 0xd4: /* and to it */
-		kbc.argument_of = value;
-		break;
+	case 0xd1:				   /* output port */
+	case 0xd2:				   /* loop back as keyboard */
+	case 0xd3:				   /* as auxiliary device */
+	case 0xd4: kbc.argument_of = value; break; /* send to it */
 	case 0xdd: kbc.outport &= (u8)~OUT_A20; break;
 	case 0xdf: kbc.outport |= OUT_A20; break;
 	default: break;

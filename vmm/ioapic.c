@@ -69,8 +69,8 @@ static void send(u32 pin)
 		address |= MSI_LOGICAL;
 	if (mode == DELIVER_LOWEST)
 		address |= MSI_LOWEST;
-	sys_msi(address, (low & (RTE_VECTOR | 0x700)) | MSI_ASSERT |
-				 (by_level(low) ? MSI_LEVEL : 0));
+	sys_msi(address,
+		(low & (RTE_VECTOR | 0x700)) | MSI_ASSERT | (by_level(low) ? MSI_LEVEL : 0));
 }
 
 /* A level-triggered pin that is high asks, until its message is under way. */
@@ -128,9 +128,8 @@ static u32 reg_read(void)
 	u32 n = io.select - 0x10u;
 
 	switch (io.select) {
-	case 0: /* identification */
-	case 2: /* arbitration */
-		return io.id << 24;
+	case 0:			    /* identification */
+	case 2: return io.id << 24; /* arbitration */
 	case 1: return (PINS - 1) << 16 | VERSION;
 	}
 	if (n >= 2 * PINS)

@@ -1,19 +1,24 @@
 /*
- * The I/O map: sorted tables, binary search, and the last range found in each
- * space tried first (drivers poll). No lock: upcalls of a VM never overlap.
+ * The I/O map: a list of ranges per space. Ports below 0x1000, where all of the
+ * board's are, have a table of their own; elsewhere the range found last is
+ * tried first (drivers poll). No lock: upcalls of a VM never overlap.
  */
 #include "vmm/iomap.h"
 
 #define RANGES_MAX 64
+#define PORTS 0x1000u
 
 static struct space {
 	u32 count;
-	struct io_range range[RANGES_MAX]; /* by base */
+	struct io_range range[RANGES_MAX];
 } spaces[IO_SPACES];
 
+/* The range of each port, counted from 1; 0: nobody. */
+static u8 port_range[PORTS];
+
 /* Found last in each space; never NULL: nobody is an empty range. */
-static const struct io_range nobody = {.name = "nobody"};
-static const struct io_range *last[IO_SPACES] = {&nobody, &nobody};
+static const struct io_range nobody = { .name = "nobody" };
+static const struct io_range *last[IO_SPACES] = { &nobody, &nobody };
 
 static u64 space_end(enum io_space space) /* the last address */
 {
@@ -24,36 +29,29 @@ bool iomap_add(enum io_space space, const struct io_range *range)
 {
 	struct space *s = &spaces[space];
 	u64 end = range->base + range->len - 1;
-	u32 at = 0;
 
 	if (!range->len || end < range->base || end > space_end(space) || s->count == RANGES_MAX)
 		return false;
-	while (at < s->count && s->range[at].base <= end)
-		at++;
-	/* range[at] begins behind the new one; range[at - 1] must end before it */
-	if (at && s->range[at - 1].base + s->range[at - 1].len - 1 >= range->base)
-		return false;
-	memmove(&s->range[at + 1], &s->range[at], (s->count - at) * sizeof(s->range[0]));
-	s->range[at] = *range;
-	s->count++;
-	last[space] = &nobody; /* it may have moved */
+	for (u32 i = 0; i < s->count; i++)
+		if (range->base <= s->range[i].base + s->range[i].len - 1 &&
+		    s->range[i].base <= end)
+			return false;
+	s->range[s->count++] = *range;
+	for (u64 port = range->base; space == IO_PORT && port <= end && port < PORTS; port++)
+		port_range[port] = (u8)s->count;
 	return true;
 }
 
 const struct io_range *iomap_find(enum io_space space, u64 addr)
 {
 	struct space *s = &spaces[space];
-	u32 from = 0, to = s->count;
 
-	while (from < to) {
-		u32 mid = (from + to) / 2;
-		const struct io_range *r = &s->range[mid];
+	if (space == IO_PORT && addr < PORTS)
+		return port_range[addr] ? &s->range[port_range[addr] - 1] : NULL;
+	for (u32 i = 0; i < s->count; i++) {
+		const struct io_range *r = &s->range[i];
 
-		if (addr < r->base) {
-			to = mid;
-		} else if (addr - r->base >= r->len) {
-			from = mid + 1;
-		} else {
+		if (addr - r->base < r->len) {
 			last[space] = r;
 			return r;
 		}
@@ -65,14 +63,17 @@ const struct io_range *iomap_find(enum io_space space, u64 addr)
 static inline const struct io_range *range_of(enum io_space space, u64 addr, u32 size)
 {
 	const struct io_range *r = last[space];
-	u64 off = addr - r->base;
 
-	if (likely(off < r->len && size <= r->len - off))
-		return r;
-	r = iomap_find(space, addr);
-	if (!r || size > r->len - (addr - r->base))
-		return NULL;
-	return r;
+	if (space == IO_PORT && likely(addr < PORTS)) {
+		if (unlikely(!port_range[addr]))
+			return NULL;
+		r = &spaces[IO_PORT].range[port_range[addr] - 1];
+	} else if (unlikely(addr - r->base >= r->len)) {
+		r = iomap_find(space, addr);
+		if (!r)
+			return NULL;
+	}
+	return likely(size <= r->len - (addr - r->base)) ? r : NULL;
 }
 
 static u64 read_bytes(enum io_space space, u64 addr, u32 size)
@@ -122,4 +123,6 @@ void iomap_clear(void)
 		spaces[i].count = 0;
 		last[i] = &nobody;
 	}
+	for (u32 i = 0; i < PORTS; i++)
+		port_range[i] = 0;
 }

@@ -1,6 +1,6 @@
 /*
  * The I/O map: which device answers at which port or guest-physical address.
- * Sorted ranges, no overlap; what nobody claims reads as all ones.
+ * Ranges do not overlap; what nobody claims reads as all ones.
  */
 #ifndef VMM_IOMAP_H
 #define VMM_IOMAP_H

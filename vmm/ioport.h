@@ -12,22 +12,20 @@
 void io_claim(enum io_space space, const struct io_range *range);
 
 /* A chip with byte registers, accessed with any size: low address first. */
+u64 io_read_bytes(u64 off, u32 size, u8 (*read)(u32 reg));
+void io_write_bytes(u64 off, u32 size, u64 value, void (*write)(u32 reg, u8 byte));
+
 static inline u64 io_split_read(u64 off, u32 size, u8 (*read)(u32 reg))
 {
-	u64 value;
-
-	if (likely(size == 1))
-		return read((u32)off);
-	value = 0;
-	for (u32 i = 0; i < size && i < 8; i++)
-		value |= (u64)read((u32)off + i) << (8 * i);
-	return value;
+	return likely(size == 1) ? read((u32)off) : io_read_bytes(off, size, read);
 }
 
 static inline void io_split_write(u64 off, u32 size, u64 value, void (*write)(u32 reg, u8 byte))
 {
-	for (u32 i = 0; i < size && i < 8; i++)
-		write((u32)off + i, (u8)(value >> (8 * i)));
+	if (likely(size == 1))
+		write((u32)off, (u8)value);
+	else
+		io_write_bytes(off, size, value, write);
 }
 
 #define NS_PER_S 1000000000ull

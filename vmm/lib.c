@@ -73,10 +73,10 @@ static const char *parse_count(const char *fmt, u32 *n)
 
 int str_vformat(char *buf, size_t size, const char *fmt, va_list args)
 {
-	struct out o = {.buf = buf, .size = size};
+	struct out o = { .buf = buf, .size = size };
 
 	while (*fmt) {
-		struct spec spec = {.precision = -1};
+		struct spec spec = { .precision = -1 };
 		bool wide = false;
 		u32 count;
 

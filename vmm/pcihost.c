@@ -98,6 +98,6 @@ void pcihost_init(void)
 	interrupt_line = 0;
 	io_claim(IO_PORT, &(struct io_range){ BOARD_PCI_ADDR, 4, NULL, address_read, address_write,
 					      "pci address" });
-	io_claim(IO_PORT, &(struct io_range){ BOARD_PCI_DATA, 4, NULL, data_read, data_write,
-					      "pci data" });
+	io_claim(IO_PORT,
+		 &(struct io_range){ BOARD_PCI_DATA, 4, NULL, data_read, data_write, "pci data" });
 }

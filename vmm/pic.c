@@ -34,9 +34,9 @@ struct pic {
 	u8 level;     /* level-triggered inputs (ELCR; the cascade) */
 	u8 elcr_mask; /* inputs whose mode ELCR can change */
 	u8 imr, isr;
-	u8 base;	/* vector of input 0 */
-	u8 lowest;	/* the input of lowest priority */
-	u8 next_icw;	/* 2, 3, 4: expected at the odd port; 0: initialised */
+	u8 base;     /* vector of input 0 */
+	u8 lowest;   /* the input of lowest priority */
+	u8 next_icw; /* 2, 3, 4: expected at the odd port; 0: initialised */
 	u8 icw1;
 	bool aeoi, rotate_aeoi, sfnm, smm;
 	bool read_isr; /* the even port reads ISR, not IRR */
@@ -205,13 +205,13 @@ static void end_of_interrupt(struct pic *p, u8 value)
 		if (rank == NONE)
 			break;
 		input = input_at(p, rank);
-		p->isr &= (u8)~(1u << input);
+		p->isr &= (u8) ~(1u << input);
 		if (value >> 5 == 5)
 			p->lowest = (u8)input;
 		break;
-	case 3: p->isr &= (u8)~(1u << input); break;
+	case 3: p->isr &= (u8) ~(1u << input); break;
 	case 7:
-		p->isr &= (u8)~(1u << input);
+		p->isr &= (u8) ~(1u << input);
 		p->lowest = (u8)input;
 		break;
 	case 6: p->lowest = (u8)input; break;
@@ -263,28 +263,35 @@ static void write_odd(struct pic *p, u8 value)
 		irq_sync(0);
 }
 
+static u8 read_byte(struct pic *p, bool odd)
+{
+	if (unlikely(p->poll))
+		return poll(p);
+	if (odd)
+		return p->imr;
+	if (p->read_isr)
+		return p->isr;
+	if (p == &chips[0])
+		irq_sync(0);
+	return requests(p);
+}
+
+static __attribute__((noinline)) u64 read_bytes(struct pic *p, u64 off, u32 size)
+{
+	u64 value = 0;
+
+	for (u32 i = 0; i < size && i < 8; i++)
+		value |= (u64)read_byte(p, (off + i) & 1) << (8 * i);
+	return value;
+}
+
 static u64 port_read(void *dev, u64 off, u32 size)
 {
 	struct pic *p = dev;
-	u64 value = 0;
 
-	for (u32 i = 0; i < size && i < 8; i++) {
-		u8 byte;
-
-		if (p->poll)
-			byte = poll(p);
-		else if ((off + i) & 1)
-			byte = p->imr;
-		else if (p->read_isr)
-			byte = p->isr;
-		else {
-			if (p == &chips[0])
-				irq_sync(0);
-			byte = requests(p);
-		}
-		value |= (u64)byte << (8 * i);
-	}
-	return value;
+	if (likely(off & 1 && !p->poll)) /* the mask: always one byte */
+		return p->imr;
+	return read_bytes(p, off, size);
 }
 
 static void port_write(void *dev, u64 off, u32 size, u64 value)

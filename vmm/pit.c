@@ -19,7 +19,7 @@
 #include "vmm/timer.h"
 #include "vmm/vm.h"
 
-#define TICK_MIN 100000u /* ns between two host timers for IRQ 0 */
+#define TICK_MIN 100000u  /* ns between two host timers for IRQ 0 */
 #define REFRESH_NS 15085u /* half a period of port B's refresh toggle */
 
 /* port B */
@@ -35,7 +35,7 @@ struct channel {
 	bool write_high, read_high; /* the second byte is due */
 	u8 low;			    /* the first byte written */
 	u32 written;		    /* last complete count written, 1 to 65536; 0: none */
-	u32 count;   /* counting element was loaded with this; 0: not yet (or not triggered) */
+	u32 count;    /* counting element was loaded with this; 0: not yet (or not triggered) */
 	bool pending; /* .written waits for .reload (modes 2, 3) or a trigger (1, 5) */
 	s64 reload;   /* tick */
 	s64 start;    /* tick at which the counting element held .count */
@@ -201,7 +201,8 @@ static u16 count_value(const struct channel *c, s64 now)
 	if (!c->bcd)
 		return (u16)value;
 	value %= modulus;
-	return (u16)(value / 1000 << 12 | value / 100 % 10 << 8 | value / 10 % 10 << 4 | value % 10);
+	return (u16)(value / 1000 << 12 | value / 100 % 10 << 8 | value / 10 % 10 << 4 |
+		     value % 10);
 }
 
 /* ------------------------------------------------------------- IRQ 0 */
@@ -419,8 +420,7 @@ void pit_init(void)
 	timer = (struct vtimer){ .fn = timer_fired };
 	irq_lazy(BOARD_IRQ_PIT, sync);
 	irq_set(BOARD_IRQ_PIT, true);
+	io_claim(IO_PORT, &(struct io_range){ BOARD_PIT, 4, NULL, port_read, port_write, "pit" });
 	io_claim(IO_PORT,
-		 &(struct io_range){ BOARD_PIT, 4, NULL, port_read, port_write, "pit" });
-	io_claim(IO_PORT, &(struct io_range){ BOARD_PORT_B, 1, NULL, port_b_read, port_b_write,
-					      "port b" });
+		 &(struct io_range){ BOARD_PORT_B, 1, NULL, port_b_read, port_b_write, "port b" });
 }

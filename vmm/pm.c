@@ -18,7 +18,7 @@
 #define STS_WAKE 0x8000u
 #define EN_WRITABLE 0x0721u
 #define CNT_WRITABLE 0x1c02u /* SLP_TYP, BM_RLD */
-#define CARRY_BIT 31u /* TMR_VAL_EXT: the timer is 32 bits wide */
+#define CARRY_BIT 31u	     /* TMR_VAL_EXT: the timer is 32 bits wide */
 
 static struct {
 	u16 sts, en, cnt;
@@ -125,15 +125,10 @@ static void write_byte(u32 reg, u8 value)
 
 static u64 port_read(void *dev, u64 off, u32 size)
 {
-	u64 value;
-
 	(void)dev;
 	if (likely(off == BOARD_PM_TMR - BOARD_PM && size == 4))
 		return (u32)ticks_now();
-	value = 0;
-	for (u32 i = 0; i < size && i < 8; i++)
-		value |= (u64)read_byte((u32)off + i) << (8 * i);
-	return value;
+	return io_read_bytes(off, size, read_byte);
 }
 
 static void port_write(void *dev, u64 off, u32 size, u64 value)

@@ -17,7 +17,7 @@
 #define FLAG_STABLE 0x1u /* all vCPUs' clocks agree */
 
 struct pvclock_time { /* struct pvclock_vcpu_time_info */
-	u32 version; /* odd: being changed */
+	u32 version;  /* odd: being changed */
 	u32 pad;
 	u64 tsc_timestamp; /* guest TSC at .system_time */
 	u64 system_time;   /* ns */

@@ -52,6 +52,6 @@ void reset_init(void)
 {
 	control = 0;
 	port_a = PORT_A_A20;
-	io_claim(IO_PORT, &(struct io_range){ BOARD_PORT_A, 1, NULL, port_a_read, port_a_write,
-					      "port a" });
+	io_claim(IO_PORT,
+		 &(struct io_range){ BOARD_PORT_A, 1, NULL, port_a_read, port_a_write, "port a" });
 }

@@ -15,8 +15,20 @@
 #include "vmm/vm.h"
 
 enum {
-	RTC_SECOND, RTC_SECOND_ALARM, RTC_MINUTE, RTC_MINUTE_ALARM, RTC_HOUR, RTC_HOUR_ALARM,
-	RTC_WEEKDAY, RTC_DAY, RTC_MONTH, RTC_YEAR, RTC_A, RTC_B, RTC_C, RTC_D,
+	RTC_SECOND,
+	RTC_SECOND_ALARM,
+	RTC_MINUTE,
+	RTC_MINUTE_ALARM,
+	RTC_HOUR,
+	RTC_HOUR_ALARM,
+	RTC_WEEKDAY,
+	RTC_DAY,
+	RTC_MONTH,
+	RTC_YEAR,
+	RTC_A,
+	RTC_B,
+	RTC_C,
+	RTC_D,
 };
 
 #define A_UIP 0x80u
@@ -40,9 +52,9 @@ enum {
 
 static struct {
 	u8 index;
-	u8 ram[128]; /* clock registers: as written, valid while the clock stands */
-	s64 second;  /* seconds since 1970 at .epoch */
-	s64 epoch;   /* guest time (ns) at which .second began; may be before 0 */
+	u8 ram[128];	   /* clock registers: as written, valid while the clock stands */
+	s64 second;	   /* seconds since 1970 at .epoch */
+	s64 epoch;	   /* guest time (ns) at which .second began; may be before 0 */
 	u32 weekday_shift; /* what the guest added to the true weekday */
 	s64 seen_second;   /* update and alarm flags are accounted up to here, */
 	u64 seen_period;   /* and the periodic flag up to here */
@@ -128,8 +140,8 @@ static void take(void)
 
 	rtc.second = days * DAY + decode_hour(rtc.ram[RTC_HOUR]) * 3600 +
 		     decode(rtc.ram[RTC_MINUTE]) * 60 + decode(rtc.ram[RTC_SECOND]);
-	rtc.weekday_shift = (decode(rtc.ram[RTC_WEEKDAY]) + 13 -
-			     calendar_weekday(calendar_days(rtc.second))) % 7;
+	days = calendar_days(rtc.second);
+	rtc.weekday_shift = (decode(rtc.ram[RTC_WEEKDAY]) + 13 - calendar_weekday(days)) % 7;
 }
 
 /* ----------------------------------------------------- flags and IRQ 8 */
@@ -257,9 +269,8 @@ static void timer_fired(void *arg)
 
 static bool is_clock(u8 reg)
 {
-	return reg == BOARD_RTC_CENTURY ||
-	       (reg <= RTC_YEAR && reg != RTC_SECOND_ALARM && reg != RTC_MINUTE_ALARM &&
-		reg != RTC_HOUR_ALARM);
+	return reg == BOARD_RTC_CENTURY || (reg <= RTC_YEAR && reg != RTC_SECOND_ALARM &&
+					    reg != RTC_MINUTE_ALARM && reg != RTC_HOUR_ALARM);
 }
 
 static u8 data_read(void)
@@ -384,7 +395,8 @@ static void fill_cmos(void)
 	put16(0x17, min_u64(above_1m, MIB(63)) >> 10);
 	put16(0x30, min_u64(above_1m, MIB(63)) >> 10);
 	put16(0x34, low > MIB(16) ? (low - MIB(16)) >> 16 : 0); /* 64 KiB above 16 MiB */
-	rtc.ram[0x5b] = (u8)high; /* 64 KiB above 4 GiB, 24 bits */
+	/* 64 KiB above 4 GiB, 24 bits */
+	rtc.ram[0x5b] = (u8)high;
 	rtc.ram[0x5c] = (u8)(high >> 8);
 	rtc.ram[0x5d] = (u8)(high >> 16);
 	for (u32 i = 0x10; i < 0x2e; i++)

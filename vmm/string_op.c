@@ -130,7 +130,7 @@ static void one_io(const struct element *e)
 static NORETURN void run(struct abi_vcpu *v, const struct insn *in,
 			 void (*one)(const struct element *e))
 {
-	struct element e = {.v = v, .in = in};
+	struct element e = { .v = v, .in = in };
 
 	if (in->rep && !index_reg(&e, ABI_RCX))
 		sys_finish(ABI_FIN_REGS, in->len, 0, 0);

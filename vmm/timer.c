@@ -83,7 +83,6 @@ void vtimer_run(void)
 
 void vtimer_clear(void)
 {
-	while (first)
-		remove(first);
+	first = NULL;
 	asked = NEVER;
 }

@@ -60,10 +60,10 @@ enum { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_S
 static struct {
 	u8 ier, fcr, lcr, mcr, msr, scratch;
 	u8 dll, dlm;
-	u8 lsr;		/* errors not yet read; the rest is computed */
-	bool thre;	/* "transmitter empty" was not reported yet */
-	bool more;	/* the console may have input */
-	bool irq;	/* the wire */
+	u8 lsr;	   /* errors not yet read; the rest is computed */
+	bool thre; /* "transmitter empty" was not reported yet */
+	bool more; /* the console may have input */
+	bool irq;  /* the wire */
 	u32 rx_head, rx_count;
 	struct {
 		u8 byte, errors;
@@ -112,8 +112,8 @@ static u8 pending(void)
 
 static void update_irq(void)
 {
-	bool level = uart.ier && (uart.mcr & (MCR_OUT2 | MCR_LOOP)) == MCR_OUT2 &&
-		     pending() != IIR_NONE;
+	bool level =
+		uart.ier && (uart.mcr & (MCR_OUT2 | MCR_LOOP)) == MCR_OUT2 && pending() != IIR_NONE;
 
 	if (level != uart.irq) {
 		uart.irq = level;
@@ -341,16 +341,13 @@ static u64 port_read(void *dev, u64 off, u32 size)
 static void port_write(void *dev, u64 off, u32 size, u64 value)
 {
 	(void)dev;
-	if (likely(size == 1))
-		write_byte((u32)off, (u8)value);
-	else
-		io_split_write(off, size, value, write_byte);
+	io_split_write(off, size, value, write_byte);
 }
 
 void uart_init(void)
 {
 	memset(&uart, 0, sizeof(uart));
-	uart.dll = 12; /* 9600 baud */
+	uart.dll = 12;	 /* 9600 baud */
 	uart.lcr = 0x03; /* 8N1 */
 	uart.msr = modem_lines();
 	uart.more = true;

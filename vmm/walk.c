@@ -1,7 +1,7 @@
 /*
  * The guest's page tables, walked in software: see walk.h. A small cache keeps
- * finished 64-bit-entry walks together with every entry that they read; a hit
- * reads those entries again, so it needs no invalidation and is never stale.
+ * finished walks together with every entry that they read; a hit reads those
+ * entries again, so it needs no invalidation and is never stale.
  */
 #include "vmm/walk.h"
 
@@ -34,16 +34,7 @@ struct pte {
 	u64 value;
 };
 
-struct hit {
-	u64 page; /* lin without its low 12 bits */
-	u64 cr0, cr3, cr4, efer;
-	u32 access; /* with AC */
-	u32 count;  /* 0: empty */
-	gpa_t gpa;  /* of the page */
-	struct pte pte[LEVELS];
-};
-
-static struct hit cache[CACHE];
+static struct walk_hit cache[CACHE]; /* .entry[0].at = NULL: empty */
 
 /* What all levels of one walk share. */
 struct walker {
@@ -88,7 +79,7 @@ static enum walk_status read_entry(struct walker *w, gpa_t at, u64 *value)
 		return WALK_OUTSIDE;
 	}
 	*value = w->wide ? guest_read64(p) : guest_read32(p);
-	w->pte[w->count++] = (struct pte){p, *value};
+	w->pte[w->count++] = (struct pte){ p, *value };
 	return *value & PTE_P ? WALK_OK : fault(w, 0);
 }
 
@@ -205,43 +196,51 @@ static enum walk_status walk_64bit(struct walker *w)
 	}
 }
 
-static bool cached(const struct hit *h, const struct abi_vcpu *v, u64 page, u32 access)
+static u32 slot(gva_t lin, u32 access)
 {
-	const struct abi_state *s = &v->state;
-
-	if (((h->page ^ page) | (h->cr3 ^ s->cr3) | (h->access ^ access) | (h->cr0 ^ s->cr0) |
-	     (h->cr4 ^ s->cr4) | (h->efer ^ s->efer)) ||
-	    !h->count)
-		return false;
-	for (u32 i = 0; i < h->count; i++)
-		if (guest_read64(h->pte[i].at) != h->pte[i].value)
-			return false;
-	return true;
+	return ((lin >> 12) ^ (access >> 1)) % CACHE;
 }
 
-static void remember(struct hit *h, const struct walker *w, u64 page, u32 access)
+const struct walk_hit *walk_cached(const struct abi_vcpu *v, gva_t lin, u32 access)
+{
+	const struct walk_hit *h = &cache[slot(lin, access)];
+	const struct walk_entry *e = h->entry;
+
+	if (h->page != (lin & ~0xfffull) || h->cr3 != v->state.cr3 ||
+	    h->access != (access | (v->rflags & RFLAGS_AC)) || h->cr0 != v->state.cr0 ||
+	    h->cr4 != v->state.cr4 || h->efer != v->state.efer)
+		return NULL;
+	if (!h->entry[0].at)
+		return NULL;
+	if ((guest_read64(e[0].at) ^ e[0].value) | (guest_read64(e[1].at) ^ e[1].value) |
+	    (guest_read64(e[2].at) ^ e[2].value) | (guest_read64(e[3].at) ^ e[3].value))
+		return NULL;
+	return h;
+}
+
+static void remember(const struct walker *w)
 {
 	const struct abi_state *s = &w->v->state;
+	struct walk_hit *h = &cache[slot(w->lin, w->access)];
 
-	h->page = page;
+	h->page = w->lin & ~0xfffull;
 	h->cr0 = s->cr0;
 	h->cr3 = s->cr3;
 	h->cr4 = s->cr4;
 	h->efer = s->efer;
-	h->access = access;
+	h->access = w->access | (w->v->rflags & RFLAGS_AC);
 	h->gpa = w->out->gpa & ~0xfffull;
-	for (u32 i = 0; i < w->count; i++)
-		h->pte[i] = w->pte[i];
-	h->count = w->count;
+	h->ram = guest_ptr(h->gpa, PAGE_SIZE);
+	for (u32 i = 0; i < LEVELS; i++) /* large pages have fewer levels */
+		h->entry[i] = i < w->count ? (struct walk_entry){ w->pte[i].at, w->pte[i].value }
+					   : h->entry[i - 1];
 }
 
 enum walk_status walk(const struct abi_vcpu *v, gva_t lin, u32 access, struct walk *out)
 {
-	u64 page = lin & ~0xfffull;
-	u32 key = access | (u32)(v->rflags & RFLAGS_AC);
-	struct hit *h = &cache[((lin >> 12) ^ (access >> 1)) % CACHE];
+	const struct walk_hit *h = walk_cached(v, lin, access);
 
-	if (cached(h, v, page, key)) {
+	if (h) {
 		out->gpa = h->gpa | (lin & 0xfff);
 		return WALK_OK;
 	}
@@ -250,25 +249,24 @@ enum walk_status walk(const struct abi_vcpu *v, gva_t lin, u32 access, struct wa
 		return WALK_OK;
 	}
 	for (u32 try = 0; try < RETRIES; try++) {
-		struct walker w = {.v = v,
-				   .lin = lin,
-				   .access = access,
-				   .out = out,
-				   .wide = v->state.cr4 & CR4_PAE};
+		bool lma = v->state.efer & EFER_LMA;
+		struct walker w = { .v = v,
+				    .lin = lin,
+				    .access = access,
+				    .out = out,
+				    .wide = v->state.cr4 & CR4_PAE };
 		enum walk_status status = w.wide ? walk_64bit(&w) : walk_32bit(&w);
 
 		if (status != WALK_OK)
 			return status;
-		/* In PAE mode the top level has neither bit. */
-		if (w.wide && !(v->state.efer & EFER_LMA)) {
+		if (w.wide && !lma) { /* PAE's top level has neither bit */
 			w.count--;
 			for (u32 i = 0; i < w.count; i++)
 				w.pte[i] = w.pte[i + 1];
 		}
 		if (set_accessed(&w)) {
-			h->count = 0;
-			if (w.wide && v->state.efer & EFER_LMA)
-				remember(h, &w, page, key);
+			if (lma)
+				remember(&w);
 			return WALK_OK;
 		}
 	}
@@ -278,5 +276,5 @@ enum walk_status walk(const struct abi_vcpu *v, gva_t lin, u32 access, struct wa
 void walk_forget(void)
 {
 	for (u32 i = 0; i < CACHE; i++)
-		cache[i].count = 0;
+		cache[i].entry[0].at = NULL;
 }

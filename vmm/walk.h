@@ -34,6 +34,25 @@ struct walk {
  */
 enum walk_status walk(const struct abi_vcpu *v, gva_t lin, u32 access, struct walk *out);
 
+/* A finished walk that is kept: of one page, one kind of access, one mode. */
+struct walk_hit {
+	u64 page; /* linear */
+	u64 cr0, cr3, cr4, efer;
+	u64 access; /* with RFLAGS.AC */
+	gpa_t gpa;  /* of the page */
+	u8 *ram;    /* the page in guest RAM; NULL: it is not RAM */
+	struct walk_entry {
+		const u8 *at; /* in guest RAM */
+		u64 value;
+	} entry[4]; /* the tables' entries that it read */
+};
+
+/*
+ * The kept walk for this access, if its table entries still hold what they held
+ * then; else NULL: use walk(). For 64-bit paging (EFER.LMA) only.
+ */
+const struct walk_hit *walk_cached(const struct abi_vcpu *v, gva_t lin, u32 access);
+
 void walk_forget(void); /* for tests: empties the cache */
 
 #endif

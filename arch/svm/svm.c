@@ -36,6 +36,7 @@
 	 SVM_I2_MWAIT_ARMED | SVM_I2_XSETBV | SVM_I2_RDPRU)
 #define INTERCEPT3 \
 	(SVM_I3_INVLPGB | SVM_I3_INVLPGB_ILLEGAL | SVM_I3_MCOMMIT | SVM_I3_TLBSYNC)
+#define V_IRQ_ANY (SVM_V_IRQ | SVM_V_PRIO_MAX | SVM_V_IGN_TPR)
 #define CR_WRITES (BIT(0) | BIT(4) | BIT(8))
 #define DR_ALL 0xffff
 
@@ -142,25 +143,38 @@ static void run_with_breakpoints(struct hv_vcpu *v)
 	write_dr7(0x400);
 }
 
+/*
+ * An external interrupt is injected as a virtual interrupt (V_IRQ with its
+ * vector, APM Vol. 2, 15.21.4), not by EVENTINJ: QEMU's TCG delivers the
+ * latter a second time if it leaves its execution loop for reasons of its own
+ * before the next exit. The caller made sure that the guest can take it, so
+ * it is delivered at once, or not at all when a physical interrupt is first;
+ * V_IRQ is still set then. With V_IRQ in use there is no window to wait for.
+ */
 static void run(struct hv_vcpu *v)
 {
 	struct vmcb *b = svm_vmcb(v);
+	bool virq;
 
 	b->rax = v->gpr[HV_RAX];
 	b->rsp = v->gpr[HV_RSP];
 	b->rip = v->rip;
 	b->rflags = v->rflags;
 	b->int_shadow = v->shadow;
+	b->event_inj = 0;
 	b->int_ctl = SVM_V_INTR_MASKING | v->tpr;
-	if (unlikely(v->want_window))
-		b->int_ctl |= SVM_V_IRQ | SVM_V_PRIO_MAX | SVM_V_IGN_TPR;
-	if (unlikely(v->inject.valid)) {
-		b->event_inj = svm_event_pack(&v->inject);
-		v->inject.valid = 0;
-	} else {
-		b->event_inj = 0;
-	}
 	b->intercept1 = v->watch_iret ? INTERCEPT1 | SVM_I1_IRET : INTERCEPT1;
+	virq = v->inject.valid && v->inject.type == HV_EVENT_EXTINT;
+	if (unlikely(virq)) {
+		b->int_ctl |= V_IRQ_ANY | (u64)v->inject.vector << SVM_V_VECTOR_SHIFT;
+		b->intercept1 &= ~SVM_I1_VINTR;
+	} else {
+		if (unlikely(v->inject.valid))
+			b->event_inj = svm_event_pack(&v->inject);
+		if (unlikely(v->want_window))
+			b->int_ctl |= V_IRQ_ANY;
+	}
+	v->inject.valid = 0;
 	if (unlikely(!v->live || v->flush)) {
 		/* another vCPU can have used up this CPU's ASIDs only while open */
 		b->tlb_control = asid_prepare(&svm_cpus[this_cpu()->index].asid, v,
@@ -182,6 +196,8 @@ static void run(struct hv_vcpu *v)
 	v->shadow = b->int_shadow & 1;
 	v->tpr = b->int_ctl & SVM_V_TPR_MASK;
 	svm_decode_exit(v, b, svm_has_nrip);
+	if (unlikely(virq) && (b->int_ctl & SVM_V_IRQ) && !v->exit.cut.valid)
+		v->inject.valid = 1;
 }
 
 static void describe(char *buf, size_t size)

@@ -5,7 +5,7 @@
  */
 #include "arch/svm/svm_exit.h"
 
-#define SIMPLE_CODES 0x90
+#define SIMPLE_CODES 0xa5
 
 /* The exits that need nothing but their reason and the plain instruction's
  * length (0: no instruction, or its length is not constant). A prefixed form
@@ -38,6 +38,10 @@ static const struct {
 	[0x8c] = { HV_EXIT_UD, 0 }, /* MWAIT, armed */
 	[0x8d] = { HV_EXIT_XSETBV, 3 },
 	[0x8e] = { HV_EXIT_UD, 0 }, /* RDPRU */
+	[0xa0] = { HV_EXIT_UD, 0 }, /* INVLPGB */
+	[0xa1] = { HV_EXIT_UD, 0 }, /* INVLPGB, illegal operands */
+	[0xa3] = { HV_EXIT_UD, 0 }, /* MCOMMIT */
+	[0xa4] = { HV_EXIT_UD, 0 }, /* TLBSYNC */
 };
 
 u64 svm_event_pack(const struct hv_event *e)

@@ -51,6 +51,7 @@
 #define SVM_V_PRIO_MAX (0xfull << 16)
 #define SVM_V_IGN_TPR BIT(20)
 #define SVM_V_INTR_MASKING BIT(24)
+#define SVM_V_VECTOR_SHIFT 32
 
 /* eventinj and exitintinfo */
 #define SVM_EVENT_VECTOR 0xffull

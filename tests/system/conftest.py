@@ -1,6 +1,8 @@
 """Shows the serial console of every machine that was alive when a test failed."""
 
+import atexit
 import pathlib
+import signal
 import sys
 
 import pytest
@@ -16,3 +18,14 @@ def pytest_runtest_makereport(item, call):
     if report.failed:
         for m in harness.machines:
             report.sections.append((f"serial console ({m.bed})", m.tail()))
+
+
+def close_all(*_):
+    for m in list(harness.machines):
+        m.close()
+
+
+def pytest_configure():
+    """A pytest that is told to end takes its emulators with it."""
+    atexit.register(close_all)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -75,18 +75,19 @@ static const ZydisMnemonic mnemonic_of[] = {
 };
 
 static const ZydisMnemonic string_of[][4] = {
-	[OP_MOVS - OP_MOVS] = {ZYDIS_MNEMONIC_MOVSB, ZYDIS_MNEMONIC_MOVSW, ZYDIS_MNEMONIC_MOVSD,
-			       ZYDIS_MNEMONIC_MOVSQ},
-	[OP_CMPS - OP_MOVS] = {ZYDIS_MNEMONIC_CMPSB, ZYDIS_MNEMONIC_CMPSW, ZYDIS_MNEMONIC_CMPSD,
-			       ZYDIS_MNEMONIC_CMPSQ},
-	[OP_STOS - OP_MOVS] = {ZYDIS_MNEMONIC_STOSB, ZYDIS_MNEMONIC_STOSW, ZYDIS_MNEMONIC_STOSD,
-			       ZYDIS_MNEMONIC_STOSQ},
-	[OP_LODS - OP_MOVS] = {ZYDIS_MNEMONIC_LODSB, ZYDIS_MNEMONIC_LODSW, ZYDIS_MNEMONIC_LODSD,
-			       ZYDIS_MNEMONIC_LODSQ},
-	[OP_SCAS - OP_MOVS] = {ZYDIS_MNEMONIC_SCASB, ZYDIS_MNEMONIC_SCASW, ZYDIS_MNEMONIC_SCASD,
-			       ZYDIS_MNEMONIC_SCASQ},
-	[OP_INS - OP_MOVS] = {ZYDIS_MNEMONIC_INSB, ZYDIS_MNEMONIC_INSW, ZYDIS_MNEMONIC_INSD, 0},
-	[OP_OUTS - OP_MOVS] = {ZYDIS_MNEMONIC_OUTSB, ZYDIS_MNEMONIC_OUTSW, ZYDIS_MNEMONIC_OUTSD, 0},
+	[OP_MOVS - OP_MOVS] = { ZYDIS_MNEMONIC_MOVSB, ZYDIS_MNEMONIC_MOVSW, ZYDIS_MNEMONIC_MOVSD,
+				ZYDIS_MNEMONIC_MOVSQ },
+	[OP_CMPS - OP_MOVS] = { ZYDIS_MNEMONIC_CMPSB, ZYDIS_MNEMONIC_CMPSW, ZYDIS_MNEMONIC_CMPSD,
+				ZYDIS_MNEMONIC_CMPSQ },
+	[OP_STOS - OP_MOVS] = { ZYDIS_MNEMONIC_STOSB, ZYDIS_MNEMONIC_STOSW, ZYDIS_MNEMONIC_STOSD,
+				ZYDIS_MNEMONIC_STOSQ },
+	[OP_LODS - OP_MOVS] = { ZYDIS_MNEMONIC_LODSB, ZYDIS_MNEMONIC_LODSW, ZYDIS_MNEMONIC_LODSD,
+				ZYDIS_MNEMONIC_LODSQ },
+	[OP_SCAS - OP_MOVS] = { ZYDIS_MNEMONIC_SCASB, ZYDIS_MNEMONIC_SCASW, ZYDIS_MNEMONIC_SCASD,
+				ZYDIS_MNEMONIC_SCASQ },
+	[OP_INS - OP_MOVS] = { ZYDIS_MNEMONIC_INSB, ZYDIS_MNEMONIC_INSW, ZYDIS_MNEMONIC_INSD, 0 },
+	[OP_OUTS -
+		OP_MOVS] = { ZYDIS_MNEMONIC_OUTSB, ZYDIS_MNEMONIC_OUTSW, ZYDIS_MNEMONIC_OUTSD, 0 },
 };
 
 static bool is_string(u8 op)
@@ -247,11 +248,11 @@ static bool may_accept(const struct test *t)
 
 static void run(struct test *t)
 {
-	static const ZydisMachineMode machine[] = {ZYDIS_MACHINE_MODE_LEGACY_16,
-						   ZYDIS_MACHINE_MODE_LEGACY_32,
-						   ZYDIS_MACHINE_MODE_LONG_64};
-	static const ZydisStackWidth width[] = {ZYDIS_STACK_WIDTH_16, ZYDIS_STACK_WIDTH_32,
-						ZYDIS_STACK_WIDTH_64};
+	static const ZydisMachineMode machine[] = { ZYDIS_MACHINE_MODE_LEGACY_16,
+						    ZYDIS_MACHINE_MODE_LEGACY_32,
+						    ZYDIS_MACHINE_MODE_LONG_64 };
+	static const ZydisStackWidth width[] = { ZYDIS_STACK_WIDTH_16, ZYDIS_STACK_WIDTH_32,
+						 ZYDIS_STACK_WIDTH_64 };
 	static ZydisDecoder decoder[3];
 	static bool ready;
 	enum insn_status status;
@@ -280,7 +281,7 @@ static void run(struct test *t)
 	}
 	if (status == INSN_OK) { /* the same bytes, but not all there */
 		u32 n = rnd() % (t->in.len + 1);
-		u8 part[INSN_BUF] = {0};
+		u8 part[INSN_BUF] = { 0 };
 		struct insn in;
 
 		memcpy(part, t->bytes, n);
@@ -302,7 +303,7 @@ static void test_random(void **state)
 {
 	(void)state;
 	for (u32 i = 0; i < CASES / 3; i++) {
-		struct test t = {.mode = (enum insn_mode)(i % 3)};
+		struct test t = { .mode = (enum insn_mode)(i % 3) };
 
 		fill(&t, 0);
 		run(&t);
@@ -312,12 +313,12 @@ static void test_random(void **state)
 /* Up to four prefixes, perhaps REX, then an opcode of either map. */
 static void test_structured(void **state)
 {
-	static const u8 prefixes[] = {0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x26,
-				      0x2e, 0x36, 0x3e, 0x64, 0x65};
+	static const u8 prefixes[] = { 0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x26,
+				       0x2e, 0x36, 0x3e, 0x64, 0x65 };
 
 	(void)state;
 	for (u32 i = 0; i < CASES; i++) {
-		struct test t = {.mode = (enum insn_mode)(i % 3)};
+		struct test t = { .mode = (enum insn_mode)(i % 3) };
 		u32 n = 0;
 
 		for (u32 p = rnd() % 8; p && p < 5; p--)
@@ -338,7 +339,7 @@ static void test_all_modrm(void **state)
 	for (u32 mode = 0; mode < 3; mode++)
 		for (u32 op = 0; op < 512; op++)
 			for (u32 modrm = 0; modrm < 256; modrm++) {
-				struct test t = {.mode = (enum insn_mode)mode};
+				struct test t = { .mode = (enum insn_mode)mode };
 				u32 n = 0;
 
 				if (op & 256)
@@ -355,7 +356,7 @@ static void test_too_long(void **state)
 {
 	(void)state;
 	for (u32 n = 0; n <= 15; n++) {
-		struct test t = {.mode = INSN_64};
+		struct test t = { .mode = INSN_64 };
 
 		memset(t.bytes, 0x66, n);
 		t.bytes[n] = 0x89;

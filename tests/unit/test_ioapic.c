@@ -183,14 +183,14 @@ static void test_delivery_modes(void **state)
 		u32 low, address, data;
 		bool sent;
 	} c[] = {
-		{ 0x0800 | 0x51, 0xfee05004, 0x051, true },  /* logical */
-		{ 0x0900 | 0x51, 0xfee0500c, 0x151, true },  /* lowest priority, logical */
+		{ 0x0800 | 0x51, 0xfee05004, 0x051, true }, /* logical */
+		{ 0x0900 | 0x51, 0xfee0500c, 0x151, true }, /* lowest priority, logical */
 		{ 0x0100 | 0x51, 0xfee05008, 0x151, true },
-		{ 0x0400, 0xfee05000, 0x400, true },	     /* NMI */
-		{ 0x8400, 0xfee05000, 0x400, true },	     /* level means nothing here */
-		{ 0x0500, 0xfee05000, 0x500, true },	     /* INIT */
-		{ 0x0700, 0xfee05000, 0x700, true },	     /* ExtINT */
-		{ 0x0200, 0, 0, false },		     /* SMI */
+		{ 0x0400, 0xfee05000, 0x400, true }, /* NMI */
+		{ 0x8400, 0xfee05000, 0x400, true }, /* level means nothing here */
+		{ 0x0500, 0xfee05000, 0x500, true }, /* INIT */
+		{ 0x0700, 0xfee05000, 0x700, true }, /* ExtINT */
+		{ 0x0200, 0, 0, false },	     /* SMI */
 		{ 0x0300 | 0x51, 0, 0, false },
 		{ 0x0600 | 0x51, 0, 0, false },
 	};

@@ -38,7 +38,7 @@ static void probe_write(void *dev, u64 off, u32 size, u64 value)
 
 static bool add(enum io_space space, u64 base, u64 len, struct probe *p)
 {
-	struct io_range r = {base, len, p, probe_read, probe_write, "probe"};
+	struct io_range r = { base, len, p, probe_read, probe_write, "probe" };
 
 	return iomap_add(space, &r);
 }
@@ -52,7 +52,7 @@ static int clear(void **state)
 
 static void test_refusals(void **state)
 {
-	struct probe p = {0};
+	struct probe p = { 0 };
 
 	(void)state;
 	assert_false(add(IO_PORT, 0x60, 0, &p));
@@ -75,7 +75,7 @@ static void test_refusals(void **state)
 
 static void test_full(void **state)
 {
-	struct probe p = {0};
+	struct probe p = { 0 };
 	u32 n = 0;
 
 	(void)state;
@@ -99,7 +99,7 @@ static void test_nobody(void **state)
 
 static void test_sizes(void **state)
 {
-	struct probe p = {0};
+	struct probe p = { 0 };
 
 	(void)state;
 	assert_true(add(IO_MMIO, 0x1000, 0x100, &p));
@@ -116,7 +116,7 @@ static void test_sizes(void **state)
 
 static void test_split(void **state)
 {
-	struct probe a = {0}, b = {0};
+	struct probe a = { 0 }, b = { 0 };
 
 	(void)state;
 	assert_true(add(IO_PORT, 0x100, 2, &a));
@@ -139,7 +139,7 @@ static void test_split(void **state)
 
 static void test_one_way(void **state)
 {
-	struct io_range r = {.base = 0x80, .len = 1, .name = "post"};
+	struct io_range r = { .base = 0x80, .len = 1, .name = "post" };
 
 	(void)state;
 	assert_true(iomap_add(IO_PORT, &r));

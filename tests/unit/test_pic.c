@@ -312,9 +312,9 @@ static void test_init_resets(void **state)
 	out8(M + 1, 0x77);
 	out8(M + 1, 4);
 	out8(M + 1, 1);
-	assert_int_equal(in8(M + 1), 0);  /* mask */
-	assert_int_equal(in8(M), 0);	  /* IRR is what is read, and empty: must rise anew */
-	pulse(2);			  /* nobody's */
+	assert_int_equal(in8(M + 1), 0); /* mask */
+	assert_int_equal(in8(M), 0);	 /* IRR is what is read, and empty: must rise anew */
+	pulse(2);			 /* nobody's */
 	assert_false(fake.extint);
 	pulse(3);
 	assert_int_equal(pic_ack(), 0x73); /* low bits of ICW2 do not count */

@@ -9,12 +9,12 @@
 #include <cmocka.h>
 
 /* Whatever the C library prints, ours prints too. */
-#define SAME(...)                                                                                  \
-	do {                                                                                       \
-		char ours[128], theirs[128];                                                       \
-		int n = str_format(ours, sizeof(ours), __VA_ARGS__);                               \
-		assert_int_equal(n, snprintf(theirs, sizeof(theirs), __VA_ARGS__));                \
-		assert_string_equal(ours, theirs);                                                 \
+#define SAME(...) \
+	do { \
+		char ours[128], theirs[128]; \
+		int n = str_format(ours, sizeof(ours), __VA_ARGS__); \
+		assert_int_equal(n, snprintf(theirs, sizeof(theirs), __VA_ARGS__)); \
+		assert_string_equal(ours, theirs); \
 	} while (0)
 
 static void numbers(void **state)

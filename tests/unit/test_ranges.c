@@ -83,7 +83,8 @@ static void full_array_drops_small_free(void **state)
 	check(0, 0x10000000, 0x1000, BOOT_MEM_KERNEL);
 	check(1, 0x20000000, 0x100000, BOOT_MEM_FREE);
 	free_bytes = ranges_total(&list, BOOT_MEM_FREE);
-	assert_int_equal(free_bytes + list.lost, 0x100000 + 67 * 0x2000 + 67 * 0x3000 + 66 * 0x4000);
+	assert_int_equal(free_bytes + list.lost,
+			 0x100000 + 67 * 0x2000 + 67 * 0x3000 + 66 * 0x4000);
 }
 
 /* Against the obvious model: one kind per page. */
@@ -113,7 +114,8 @@ static void agrees_with_a_page_array(void **state)
 				assert_true(wide[i - 1].base + wide[i - 1].size < r->base ||
 					    (wide[i - 1].base + wide[i - 1].size == r->base &&
 					     wide[i - 1].kind != r->kind));
-			for (u64 p = r->base / PAGE_SIZE; p < (r->base + r->size) / PAGE_SIZE; p++) {
+			for (u64 p = r->base / PAGE_SIZE; p < (r->base + r->size) / PAGE_SIZE;
+			     p++) {
 				assert_int_equal(model[p], r->kind);
 				model[p] = 0;
 			}

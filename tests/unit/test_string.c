@@ -72,7 +72,7 @@ static int sign(int x)
 
 static void comparisons(void **state)
 {
-	static const char *s[] = { "",	   "a",	      "ab",	"abc",	     "abd", "b",
+	static const char *s[] = { "",	   "a",	      "ab",	 "abc",	      "abd",	  "b",
 				   "\xff", "a\xff\1", "abcdefg", "abcdefghi", "abcdefghj" };
 
 	(void)state;

@@ -1,4 +1,4 @@
-// SOURCES: kernel/toml.c kernel/print.c
+// SOURCES: kernel/toml.c kernel/toml_scalar.c kernel/print.c
 #include "kernel/toml.h"
 
 #include <setjmp.h>
@@ -40,12 +40,15 @@ static const struct {
 			 "[table]\n" },
 	{ "a.b = 1", "1:2 dotted keys are not used here: write the key under its [table]\n" },
 	{ "[a.b]", "1:3 dotted names are not used here\n" },
-	{ "a = \"\"\"b\"\"\"", "1:5 multi-line strings are not used here: write one line in single or "
-				"double quotes\n" },
-	{ "a = '''b'''", "1:5 multi-line strings are not used here: write one line in single or double "
-			 "quotes\n" },
+	{ "a = \"\"\"b\"\"\"",
+	  "1:5 multi-line strings are not used here: write one line in single or "
+	  "double quotes\n" },
+	{ "a = '''b'''",
+	  "1:5 multi-line strings are not used here: write one line in single or double "
+	  "quotes\n" },
 	{ "a = [1, [2]]", "1:9 an array may hold strings, integers and booleans only\n" },
-	{ "a = 012", "1:5 an integer must not begin with 0: write 0o17 for octal, 17 for decimal\n" },
+	{ "a = 012",
+	  "1:5 an integer must not begin with 0: write 0o17 for octal, 17 for decimal\n" },
 	{ "a = 1__2", "1:5 an underscore must stand between two digits\n" },
 	{ "a = 1_", "1:5 an underscore must stand between two digits\n" },
 	{ "a = 9223372036854775808", "1:5 9223372036854775808 needs more than 64 bits\n" },
@@ -54,13 +57,15 @@ static const struct {
 	{ "a =", "1:4 a value is missing here\n" },
 	{ "a = # b", "1:5 a value is missing here\n" },
 	{ "a", "1:2 a '=' is missing after the key\n" },
-	{ "= 1", "1:1 a key or a [table] was expected here; keys are made of letters, digits, '_' and "
-		 "'-'\n" },
+	{ "= 1",
+	  "1:1 a key or a [table] was expected here; keys are made of letters, digits, '_' and "
+	  "'-'\n" },
 	{ "a = \"b", "1:5 the text is not closed: a \" is missing at its end\n" },
 	{ "a = 'b\nc = 1", "1:5 the text is not closed: a ' is missing at its end\n" },
 	{ "'b = 1", "1:1 the key is not closed: a ' is missing at its end\n" },
-	{ "a = \"C:\\dir\"", "1:8 no such escape sequence: write a backslash as \\\\, or put the text in "
-			     "'single quotes'\n" },
+	{ "a = \"C:\\dir\"",
+	  "1:8 no such escape sequence: write a backslash as \\\\, or put the text in "
+	  "'single quotes'\n" },
 	{ "a = \"\\u12\"", "1:6 \\u needs 4 hexadecimal digits\n" },
 	{ "a = \"\\U0011000g\"", "1:6 \\U needs 8 hexadecimal digits\n" },
 	{ "a = \"\\ud800\"", "1:6 U+D800 is no Unicode character\n" },
@@ -75,16 +80,19 @@ static const struct {
 	{ "a = 1\n'a' = 2", "2:1 'a' stands in line 1 already: remove one of them\n" },
 	{ "[a]\n\n [a]", "3:2 'a' stands in line 1 already: bring both together\n" },
 	{ "[[a]]\n[a]", "2:1 'a' stands in line 1 already: write [[ ]] both times\n" },
-	{ "\xef\xbb\xbf[a]", "1:1 the file begins with a byte order mark: save it as UTF-8 without one\n" },
+	{ "\xef\xbb\xbf[a]",
+	  "1:1 the file begins with a byte order mark: save it as UTF-8 without one\n" },
 	/* columns count characters */
-	{ "a = [\"\xc3\xa4\xe2\x82\xac\", x]", "1:12 x is no value: a text needs quotes, such as \"x\"\n" },
+	{ "a = [\"\xc3\xa4\xe2\x82\xac\", x]",
+	  "1:12 x is no value: a text needs quotes, such as \"x\"\n" },
 	/* all of it at once; what follows an error is read */
 	{ "a = \nb = 1\nb = 2\n[c\nd = 1", "1:5 a value is missing here\n"
 					   "3:1 'b' stands in line 2 already: remove one of them\n"
 					   "4:3 ] is missing here\n" },
 	/* an array that was not closed does not swallow the next key */
-	{ "a = [\n \"x\",\nb = 1\n[c]\nc = .", "3:1 b is no value: a text needs quotes, such as \"b\"\n"
-						"5:5 . is no value: a text needs quotes, such as \".\"\n" },
+	{ "a = [\n \"x\",\nb = 1\n[c]\nc = .",
+	  "3:1 b is no value: a text needs quotes, such as \"b\"\n"
+	  "5:5 . is no value: a text needs quotes, such as \".\"\n" },
 };
 
 static void complaints(void **state)
@@ -110,9 +118,6 @@ static void tree(void **state)
 	u32 n;
 
 	(void)state;
-	assert_true(parse("# first\r\n"
-			  "top = -0x7\n" /* not this */
-			  "") == false);
 	assert_true(parse("# first\r\n"
 			  "\ttop = 1_000 # one\r\n"
 			  "[host]\n"

@@ -33,8 +33,8 @@ static int setup(void **state)
 
 static void test_order(void **state)
 {
-	struct vtimer a = {.fn = note, .arg = &a}, b = {.fn = note, .arg = &b},
-		      c = {.fn = note, .arg = &c};
+	struct vtimer a = { .fn = note, .arg = &a }, b = { .fn = note, .arg = &b },
+		      c = { .fn = note, .arg = &c };
 
 	(void)state;
 	vtimer_set(&b, 200);
@@ -62,7 +62,7 @@ static void test_order(void **state)
 
 static void test_move_cancel(void **state)
 {
-	struct vtimer a = {.fn = note, .arg = &a}, b = {.fn = note, .arg = &b};
+	struct vtimer a = { .fn = note, .arg = &a }, b = { .fn = note, .arg = &b };
 
 	(void)state;
 	vtimer_set(&a, 100);
@@ -95,7 +95,7 @@ static void again(void *arg)
 static void test_periodic(void **state)
 {
 	(void)state;
-	periodic = (struct vtimer){.fn = again, .arg = &periodic};
+	periodic = (struct vtimer){ .fn = again, .arg = &periodic };
 	vtimer_set(&periodic, 10);
 	fake.tsc = 35;
 	vtimer_run();
@@ -113,7 +113,7 @@ static void same_time(void *arg)
 static void test_bounded(void **state)
 {
 	(void)state;
-	periodic = (struct vtimer){.fn = same_time, .arg = &periodic};
+	periodic = (struct vtimer){ .fn = same_time, .arg = &periodic };
 	vtimer_set(&periodic, 1);
 	fake.tsc = 35;
 	vtimer_run();
@@ -132,10 +132,10 @@ static void cancels(void *arg)
 
 static void test_cancel_within(void **state)
 {
-	struct vtimer a = {.fn = cancels, .arg = &a};
+	struct vtimer a = { .fn = cancels, .arg = &a };
 
 	(void)state;
-	other = (struct vtimer){.fn = note, .arg = &other};
+	other = (struct vtimer){ .fn = note, .arg = &other };
 	vtimer_set(&a, 10);
 	vtimer_set(&other, 20);
 	fake.tsc = 50;

@@ -1,0 +1,267 @@
+// SOURCES: kernel/line.c
+#include "kernel/line.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* A dumb terminal: one screen line that understands \b, and the raw bytes. */
+static char raw[16384], screen[1024];
+static u32 raw_len, column, screen_len, bells;
+static struct line l;
+
+static void out(const char *s, u32 n)
+{
+	for (; n; n--, s++) {
+		raw[raw_len++] = *s;
+		raw[raw_len] = '\0';
+		if (*s == '\a') {
+			bells++;
+		} else if (*s == '\b') {
+			assert_true(column > 0);
+			column--;
+		} else if (*s == '\n') {
+			column = screen_len = 0;
+		} else {
+			screen[column++] = *s;
+			if (column > screen_len)
+				screen_len = column;
+		}
+		screen[screen_len] = '\0';
+	}
+}
+
+static int fresh(void **state)
+{
+	(void)state;
+	raw_len = column = screen_len = bells = 0;
+	raw[0] = screen[0] = '\0';
+	line_init(&l, "> ", out);
+	line_begin(&l);
+	return 0;
+}
+
+static enum line_event feed(const char *s)
+{
+	enum line_event e = LINE_NONE;
+
+	for (; *s; s++) {
+		e = line_feed(&l, *s);
+		if (e == LINE_NONE && !l.escape && strcmp(s, "\n") != 0) {
+			/* the screen shows the line and the cursor at any time */
+			assert_int_equal(column, 2 + l.cursor);
+			assert_memory_equal(screen + 2, l.text, l.len);
+			for (u32 i = 2 + l.len; i < screen_len; i++)
+				assert_int_equal(screen[i], ' ');
+		}
+	}
+	return e;
+}
+
+static void enter(const char *s, const char *want)
+{
+	assert_int_equal(feed(s), LINE_NONE);
+	assert_int_equal(line_feed(&l, '\r'), LINE_DONE);
+	assert_string_equal(l.text, want);
+	line_begin(&l);
+}
+
+static void editing(void **state)
+{
+	(void)state;
+	enter("list", "list");
+	enter("lisx\bt", "list");
+	enter("\b\x7f", "");
+	enter("ac\x1b[Db", "abc"); /* left */
+	enter("ac\x1bOD\x1b[D\x1b[D\x1b[C"
+	      "b",
+	      "abc"); /* not beyond either end */
+	enter("bc\x01"
+	      "a\x05"
+	      "d",
+	      "abcd");			   /* Ctrl-A, Ctrl-E */
+	enter("bc\x1b[Ha\x1b[Fd", "abcd"); /* Home, End */
+	enter("bc\x1b[1~a\x1b[4~d", "abcd");
+	enter("abxc\x1b[D\x1b[D\x1b[3~", "abc"); /* Delete */
+	enter("stop alpha\x17"
+	      "beta",
+	      "stop beta"); /* Ctrl-W */
+	enter("stop alpha  \x17"
+	      "beta",
+	      "stop beta");
+	enter("\x17\x15", "");
+	enter("nonsense\x15list", "list");    /* Ctrl-U */
+	enter("ab cd\x1b[D\x1b[D\x15", "cd"); /* only what is before */
+	enter("abcd\x1b[D\x1b[D\x0b", "ab");  /* Ctrl-K */
+	enter("\x02\x06", "");
+}
+
+static void line_ends(void **state)
+{
+	(void)state;
+	assert_int_equal(feed("a\r"), LINE_DONE);
+	line_begin(&l);
+	assert_int_equal(line_feed(&l, '\n'), LINE_NONE); /* of a CR LF */
+	assert_int_equal(line_feed(&l, '\n'), LINE_DONE); /* by itself */
+	line_begin(&l);
+	assert_string_equal(raw, "> a\n> \n> ");
+}
+
+static void cancel(void **state)
+{
+	(void)state;
+	assert_int_equal(feed("poweroff\x03"), LINE_CANCEL);
+	line_begin(&l);
+	assert_string_equal(raw, "> poweroff^C\n> ");
+	enter("", "");
+	assert_int_equal(l.history_count, 0);
+}
+
+static void unknown_sequences(void **state)
+{
+	(void)state;
+	/* F1 in three dialects, F5, modified arrows, a mouse, Alt-x, reports */
+	enter("a\x1bOPb\x1b[11~c\x1b[[Ad\x1b[15~e\x1b[1;5Cf\x1b[<0;1;2Mg\x1bxh\x1b[24;80Ri",
+	      "abcdefghi");
+	/* cut short by Enter */
+	enter("ab\x1b", "ab");
+	enter("ab\x1b[1", "ab");
+	enter("\x02\x07\x1c\x1dok", "ok");
+}
+
+static void history(void **state)
+{
+	char text[8] = "cmd ?";
+	u32 i;
+
+	(void)state;
+	enter("\x1b[A", "");
+	assert_int_equal(bells, 1);
+	enter("one", "one");
+	enter("two", "two");
+	enter("two", "two"); /* once is enough */
+	enter("\x1b[A", "two");
+	enter("\x1b[A\x1b[A", "one");
+	enter("\x1b[A\x1b[A\x1b[A\x1b[B", "two"); /* "one" moved to the end */
+	enter("new\x1b[A\x1b[B", "new");	  /* what was being typed comes back */
+	enter("\x1b[A!", "new!");
+	enter("\x10\x10\x0e", "new!"); /* Ctrl-P, Ctrl-N */
+	for (i = 0; i < 40; i++) {
+		text[4] = (char)('0' + i);
+		enter(text, text);
+	}
+	for (i = 0; i < LINE_HISTORY + 5; i++)
+		feed("\x1b[A");
+	text[4] = (char)('0' + 40 - LINE_HISTORY);
+	enter("", text);
+	assert_true(LINE_HISTORY >= 16);
+}
+
+static void too_long(void **state)
+{
+	char text[2 * LINE_MAX];
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	text[LINE_MAX - 1] = '\0';
+	enter(text, text);
+	text[LINE_MAX - 1] = 'x';
+	text[LINE_MAX] = '\0';
+	feed(text);
+	assert_int_equal(line_feed(&l, '\r'), LINE_TOO_LONG);
+	line_begin(&l);
+	/* shorter again, but something was lost; not if it was wiped */
+	feed(text);
+	feed("\b\b");
+	assert_int_equal(line_feed(&l, '\r'), LINE_TOO_LONG);
+	line_begin(&l);
+	feed(text);
+	enter("\x15list", "list");
+}
+
+static void beyond_ascii(void **state)
+{
+	(void)state;
+	enter("\xc3\xa4lpha\xe2\x82\xac", "?lpha?"); /* matches no name by accident */
+}
+
+static void clear_screen(void **state)
+{
+	(void)state;
+	feed("ab\x1b[D");
+	raw_len = 0;
+	line_feed(&l, 0x0c);
+	assert_string_equal(raw, "\x1b[H\x1b[2J> ab\b");
+}
+
+static void other_output(void **state)
+{
+	(void)state;
+	feed("lis");
+	line_suspend(&l);
+	out("log line\n", 9);
+	line_resume(&l);
+	line_feed(&l, 't');
+	assert_string_equal(raw, "> lis\nlog line\nlist");
+	line_suspend(&l);
+	out("2\n", 2);
+	line_resume(&l);
+	feed("\x03");
+	line_begin(&l);
+	raw_len = 0;
+	/* with nothing typed, the second time needs no new line */
+	line_suspend(&l);
+	out("a\n", 2);
+	line_resume(&l);
+	line_suspend(&l);
+	out("b\n", 2);
+	line_resume(&l);
+	assert_string_equal(raw, "\na\nb\n");
+}
+
+static const char *words(const char *before, u32 before_len, u32 n)
+{
+	static const char *const first[] = { "start", "stats", "stop" };
+
+	if (before_len)
+		return n == 0 && memcmp(before, "stop ", 5) == 0 ? "alpha" : NULL;
+	return n < 3 ? first[n] : NULL;
+}
+
+static void completion(void **state)
+{
+	(void)state;
+	enter("a\t", "a");
+	assert_int_equal(bells, 1);
+	l.complete = words;
+	enter("x\t", "x");
+	assert_int_equal(bells, 2);
+	enter("sto\t", "stop ");
+	enter("sto\ta\t", "stop alpha ");
+	enter("stop alp\x1b[D\t", "stop alpha p"); /* up to the cursor */
+	enter("s\ta\t", "sta");
+	raw_len = 0;
+	feed("sta\t");
+	assert_string_equal(raw, "sta\nstart  stats  \n> sta");
+	enter("\x15list \t", "list ");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(editing, fresh),
+		cmocka_unit_test_setup(line_ends, fresh),
+		cmocka_unit_test_setup(cancel, fresh),
+		cmocka_unit_test_setup(unknown_sequences, fresh),
+		cmocka_unit_test_setup(history, fresh),
+		cmocka_unit_test_setup(too_long, fresh),
+		cmocka_unit_test_setup(beyond_ascii, fresh),
+		cmocka_unit_test_setup(clear_screen, fresh),
+		cmocka_unit_test_setup(other_output, fresh),
+		cmocka_unit_test_setup(completion, fresh),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
