@@ -16,9 +16,9 @@
 
 /* Why a guest stopped running. */
 #define HV_EXITS(X) \
-	X(UNKNOWN)   /* .raw: an exit that was never asked for */ \
-	X(INTR)	     /* a physical interrupt waits */ \
-	X(NMI)	     /* a physical NMI waits */ \
+	X(UNKNOWN) /* .raw: an exit that was never asked for */ \
+	X(INTR)	   /* a physical interrupt waits */ \
+	X(NMI)	   /* a physical NMI waits */ \
 	X(CPUID) \
 	X(HLT) \
 	X(PIO)	     /* .pio */ \
@@ -32,29 +32,44 @@
 	X(WINDOW)    /* the guest can take an interrupt now */ \
 	X(IRET)	     /* the guest's NMI handler is about to return */ \
 	X(XSETBV) \
-	X(SKIP)	     /* WBINVD, INVD: nothing to do but to go on */ \
-	X(UD)	     /* an instruction that does not exist for guests: #UD */ \
-	X(GP)	     /* an instruction that no guest may use: #GP(0) */ \
-	X(SHUTDOWN)  /* triple fault */ \
-	X(INVALID)   /* .raw: the processor refused the guest state */
+	X(SKIP)	    /* WBINVD, INVD: nothing to do but to go on */ \
+	X(UD)	    /* an instruction that does not exist for guests: #UD */ \
+	X(GP)	    /* an instruction that no guest may use: #GP(0) */ \
+	X(SHUTDOWN) /* triple fault */ \
+	X(INVALID)  /* .raw: the processor refused the guest state */
 
 enum hv_reason {
 #define X(name) HV_EXIT_##name,
 	HV_EXITS(X)
 #undef X
-	HV_EXIT_COUNT
+		HV_EXIT_COUNT
 };
 
 enum hv_gpr {
-	HV_RAX, HV_RCX, HV_RDX, HV_RBX, HV_RSP, HV_RBP, HV_RSI, HV_RDI,
-	HV_R8, HV_R9, HV_R10, HV_R11, HV_R12, HV_R13, HV_R14, HV_R15, HV_GPRS
+	HV_RAX,
+	HV_RCX,
+	HV_RDX,
+	HV_RBX,
+	HV_RSP,
+	HV_RBP,
+	HV_RSI,
+	HV_RDI,
+	HV_R8,
+	HV_R9,
+	HV_R10,
+	HV_R11,
+	HV_R12,
+	HV_R13,
+	HV_R14,
+	HV_R15,
+	HV_GPRS
 };
 
 enum hv_event_type { /* the encoding that SVM and VMX share */
-	HV_EVENT_EXTINT = 0,
-	HV_EVENT_NMI = 2,
-	HV_EVENT_EXCEPTION = 3,
-	HV_EVENT_SOFT = 4, /* INT n */
+		     HV_EVENT_EXTINT = 0,
+		     HV_EVENT_NMI = 2,
+		     HV_EVENT_EXCEPTION = 3,
+		     HV_EVENT_SOFT = 4, /* INT n */
 };
 
 /* An event to be delivered through the guest's IDT. */
@@ -67,8 +82,8 @@ struct hv_event {
 };
 
 struct hv_exit {
-	u32 reason;   /* enum hv_reason */
-	u32 insn_len; /* 0: the hardware does not say */
+	u32 reason;	     /* enum hv_reason */
+	u32 insn_len;	     /* 0: the hardware does not say */
 	struct hv_event cut; /* the event whose delivery this exit cut short */
 	union {
 		struct {
@@ -100,9 +115,7 @@ struct hv_exit {
 	};
 };
 
-enum hv_seg {
-	HV_ES, HV_CS, HV_SS, HV_DS, HV_FS, HV_GS, HV_LDTR, HV_TR, HV_SEGS
-};
+enum hv_seg { HV_ES, HV_CS, HV_SS, HV_DS, HV_FS, HV_GS, HV_LDTR, HV_TR, HV_SEGS };
 
 /* attr: descriptor bits 40-47 and 52-55 packed to 12 bits (APM Vol. 2, 15.5.1). */
 struct hv_segment {
@@ -126,10 +139,11 @@ struct hv_state {
 
 /* The registers that live in the vendor's own area and that RDMSR and WRMSR reach. */
 #define HV_MSRS(X) \
-	X(EFER, 0xc0000080) X(STAR, 0xc0000081) X(LSTAR, 0xc0000082) X(CSTAR, 0xc0000083) \
-	X(SFMASK, 0xc0000084) X(FS_BASE, 0xc0000100) X(GS_BASE, 0xc0000101) \
-	X(KERNEL_GS_BASE, 0xc0000102) X(SYSENTER_CS, 0x174) X(SYSENTER_ESP, 0x175) \
-	X(SYSENTER_EIP, 0x176) X(PAT, 0x277)
+	X(EFER, 0xc0000080) \
+	X(STAR, 0xc0000081) X(LSTAR, 0xc0000082) X(CSTAR, 0xc0000083) X(SFMASK, 0xc0000084) \
+		X(FS_BASE, 0xc0000100) X(GS_BASE, 0xc0000101) X(KERNEL_GS_BASE, 0xc0000102) \
+			X(SYSENTER_CS, 0x174) X(SYSENTER_ESP, 0x175) X(SYSENTER_EIP, 0x176) \
+				X(PAT, 0x277)
 
 /* The vendor-neutral head of a vCPU; kernel/vcpu.h embeds it as its first member. */
 struct hv_vcpu {
@@ -137,26 +151,26 @@ struct hv_vcpu {
 	u64 rip, rflags;
 	struct hv_event inject; /* delivered at the next run(), which clears it, or keeps
 				   it when the guest did not get so far */
-	u8 shadow;	    /* STI or MOV SS blocks interrupts for one instruction */
-	u8 tpr;		    /* CR8: the task priority's upper four bits */
-	u8 want_window;	    /* exit as soon as the guest can take an interrupt; not
+	u8 shadow;		/* STI or MOV SS blocks interrupts for one instruction */
+	u8 tpr;			/* CR8: the task priority's upper four bits */
+	u8 want_window;		/* exit as soon as the guest can take an interrupt; not
 			       together with an EXTINT to inject */
-	u8 watch_iret;	    /* exit at IRET: an NMI is being handled */
-	u8 live;	    /* the guest's FS/GS/TR... are in the CPU (closed only) */
+	u8 watch_iret;		/* exit at IRET: an NMI is being handled */
+	u8 live;		/* the guest's FS/GS/TR... are in the CPU (closed only) */
 	struct hv_exit exit;
-	void *area;	    /* VMCB or VMCS */
+	void *area; /* VMCB or VMCS */
 	hpa_t area_hpa;
-	hpa_t nested_root;  /* NPT or EPT root */
-	u64 dr[4];	    /* DR0-3 */
+	hpa_t nested_root; /* NPT or EPT root */
+	u64 dr[4];	   /* DR0-3 */
 	u32 asid;
 	u64 asid_generation; /* of the CPU that it was last loaded on */
 	u32 asid_cpu;
-	u8 flush;	    /* the guest's TLB entries are stale: drop them at the next run() */
-	hpa_t host_area;    /* the vendor's: this CPU's own state while the guest's is live */
+	u8 flush;	 /* the guest's TLB entries are stale: drop them at the next run() */
+	hpa_t host_area; /* the vendor's: this CPU's own state while the guest's is live */
 };
 
 struct hv_ops {
-	const char *name; /* "AMD-V" */
+	const char *name;	      /* "AMD-V" */
 	const struct mmu_fmt *nested; /* format of the nested page tables */
 
 	/* Turn virtualisation on for the calling CPU; its host state (segments,

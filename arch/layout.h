@@ -11,12 +11,12 @@
 #ifndef ARCH_LAYOUT_H
 #define ARCH_LAYOUT_H
 
-#define KDIRECT_BASE 0xffff800000000000ull /* hpa + this, kernel-owned frames only */
-#define KDIRECT_SIZE 0x0000400000000000ull /* 64 TiB */
-#define KMMIO_BASE 0xffffc00000000000ull   /* device registers, uncached; firmware tables */
-#define KSTACK_BASE 0xffffd00000000000ull  /* per-CPU stacks with guard pages */
+#define KDIRECT_BASE 0xffff800000000000ull  /* hpa + this, kernel-owned frames only */
+#define KDIRECT_SIZE 0x0000400000000000ull  /* 64 TiB */
+#define KMMIO_BASE 0xffffc00000000000ull    /* device registers, uncached; firmware tables */
+#define KSTACK_BASE 0xffffd00000000000ull   /* per-CPU stacks with guard pages */
 #define KSCRATCH_BASE 0xffffd80000000000ull /* per-CPU 2 MiB slots: scrub and copy */
-#define KERNEL_BASE 0xffffffff80000000ull  /* the kernel image (linker.ld) */
+#define KERNEL_BASE 0xffffffff80000000ull   /* the kernel image (linker.ld) */
 
 /*
  * Stacks are KSTACK_SIZE-aligned blocks; the first 8 bytes of the lowest

@@ -28,15 +28,15 @@ typedef u64 ns_t;
 /* Every fallible function returns one of these; 0 is success. */
 enum err {
 	OK = 0,
-	ERR_NOMEM,	/* the host has no memory left for this */
-	ERR_INVAL,	/* an argument is out of its range */
-	ERR_NOENT,	/* no such thing */
-	ERR_EXIST,	/* it is there already, or overlaps one that is */
-	ERR_BUSY,	/* not now: another operation is under way */
-	ERR_NODEV,	/* the machine has no such device or feature */
-	ERR_FAULT,	/* an address of another room is not mapped */
-	ERR_TIMEOUT,	/* the hardware did not answer in time */
-	ERR_PERM,	/* not allowed in this state */
+	ERR_NOMEM,   /* the host has no memory left for this */
+	ERR_INVAL,   /* an argument is out of its range */
+	ERR_NOENT,   /* no such thing */
+	ERR_EXIST,   /* it is there already, or overlaps one that is */
+	ERR_BUSY,    /* not now: another operation is under way */
+	ERR_NODEV,   /* the machine has no such device or feature */
+	ERR_FAULT,   /* an address of another room is not mapped */
+	ERR_TIMEOUT, /* the hardware did not answer in time */
+	ERR_PERM,    /* not allowed in this state */
 };
 
 #define MUST_CHECK __attribute__((warn_unused_result))
@@ -53,15 +53,14 @@ enum err {
 #define GIB(n) ((u64)(n) << 30)
 #define PAGE_SIZE 4096ull
 #define CHUNK_SIZE MIB(2) /* a large page: the unit of guest RAM */
-#define ALIGN_UP(x, a) (((x) + (a) - 1) & ~((u64)(a) - 1))
-#define ALIGN_DOWN(x, a) ((x) & ~((u64)(a) - 1))
+#define ALIGN_UP(x, a) (((x) + (a)-1) & ~((u64)(a)-1))
+#define ALIGN_DOWN(x, a) ((x) & ~((u64)(a)-1))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-#define CONTAINER_OF(p, type, member) \
-	((type *)((char *)(p) - offsetof(type, member)))
+#define CONTAINER_OF(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
 
 #endif

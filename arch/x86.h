@@ -88,6 +88,7 @@
 #define MSR_AMD_HWCR 0xc0010015
 #define MSR_AMD_VM_CR 0xc0010114
 #define MSR_AMD_VM_HSAVE_PA 0xc0010117
+#define MSR_AMD_DE_CFG 0xc0011029
 
 #define EFER_SCE BIT(0)
 #define EFER_LME BIT(8)

@@ -61,7 +61,7 @@ struct boot_info {
 	hpa_t config_base; /* bulkhead.toml, NUL-terminated; 0: none */
 	u64 config_size;   /* without the NUL */
 	char config_path[64];
-	s64 wall_time;	  /* seconds since 1970 UTC, from the firmware's clock; 0 unknown */
+	s64 wall_time;	   /* seconds since 1970 UTC, from the firmware's clock; 0 unknown */
 	u64 wall_time_tsc; /* RDTSC when wall_time was read */
 	char firmware[64]; /* vendor and revision, for the boot log */
 	u32 bsp_apic_id;

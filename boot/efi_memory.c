@@ -59,7 +59,10 @@ void *pages_keep(u64 bytes, u32 kind)
 
 	if (kept_count == KEPT_MAX)
 		return NULL;
-	base = pages_take(bytes);
+	/* the kernel's trampoline starts CPUs with a 32-bit CR3 */
+	base = kind == BOOT_MEM_KERNEL
+		       ? allocate(AllocateMaxAddress, EfiLoaderData, bytes, 0xffffffff)
+		       : pages_take(bytes);
 	if (base)
 		kept[kept_count++] =
 			(struct boot_range){ (uintptr_t)base, ALIGN_UP(bytes, PAGE_SIZE), kind, 0 };

@@ -64,13 +64,15 @@ static void start_log(void)
 
 	if (info->magic != BOOT_MAGIC || info->version != BOOT_VERSION)
 		cpu_halt(); /* not our loader: nothing is known, not even a console */
-	config_parse(&config, (const char *)info->config_base, info->config_size);
+	config_parse(&config, info->config_base ? (const char *)info->config_base : "",
+		     info->config_size);
 	e = uart_init(config.host.console_io);
 	panic_reboot = config.host.panic_reboot;
 	panic_set_sink(uart_write);
 	log_set_level((enum log_level)config.host.log_level);
-	log_set_sink(early_sink);
+	/* firmware's console has shown these lines already */
 	log_replay(info->log, MIN(info->log_len, BOOT_LOG_SIZE));
+	log_set_sink(early_sink);
 	log_info("Bulkhead %s, started by %s", BULKHEAD_VERSION, info->firmware);
 	if (e != OK)
 		log_warn("no UART at %s: this machine has no console", config.host.console);
@@ -169,6 +171,7 @@ static void start_machine(void)
 	time_init(entry_tsc, wall, wall_tsc);
 	log_set_clock(time_now);
 	reset_init(&acpi);
+	panic_set_reboot(reset_reboot);
 	percpu_init();
 }
 
@@ -279,7 +282,7 @@ static void plan_vms(void)
 		.memory = s.free + s.dirty,
 		.file_problem = file_problem,
 	};
-	char text[256];
+	char text[384];
 	const char *file = info->config_path[0] ? info->config_path : "bulkhead.toml";
 
 	log_info("memory: %lu MiB, %lu MiB for guests", facts.total >> 20, machine.memory >> 20);
@@ -290,14 +293,17 @@ static void plan_vms(void)
 		config_error_format(&config.errors[i], file, text, sizeof(text));
 		log_error("%s", text);
 	}
+	if (config.errors_dropped)
+		log_error("%s: and %u more complaints", file, config.errors_dropped);
 	vms_init(&config, find_file);
 	for (u32 i = 0; i < vms_count; i++) {
 		bool autostart = vms[i].config->autostart && !info->skip_autostart;
 
 		log_info("VM %s: CPU %u, %lu MiB, %s%s", vms[i].config->name,
-			 vms[i].config->cpus[0], vms[i].config->memory >> 20,
-			 vms[i].config->kernel,
-			 !vms[i].valid ? " (refused)" : autostart ? "" : " (not started)");
+			 vms[i].config->cpus[0], vms[i].config->memory >> 20, vms[i].config->kernel,
+			 !vms[i].valid ? " (refused)"
+			 : autostart   ? ""
+				       : " (not started)");
 		if (autostart && vms[i].valid && vm_begin_start(&vms[i]) != OK)
 			log_error("%s: cannot be started", vms[i].config->name);
 	}
@@ -310,13 +316,13 @@ static void main_on_own_stack(void)
 	cpu_init_this(this_cpu());
 	fpu_init_cpu();
 	start_virtualisation();
+	kspace_drop_identity();
 	start_cpus();
 	facts.poweroff = reset_poweroff;
 	facts.reboot = reset_reboot;
 	host_init(&facts);
 	start_console();
 	plan_vms();
-	kspace_drop_identity();
 	shell_init(&shell_port);
 	shell_start();
 	cpu_loop();

@@ -35,8 +35,8 @@ typedef uint64_t ns_t;
 
 #define ABI_IMAGE_BASE 0x0000000000400000ull /* the monitor's ELF, linked here */
 #define ABI_VM_PAGE 0x0000000008000000ull    /* struct abi_vm, read-only */
-#define ABI_VCPU_PAGE(n) (0x0000000009000000ull + (u64)(n) * 4096) /* struct abi_vcpu */
-#define ABI_STACK_SIZE 0x4000ull		    /* per vCPU, a guard page below */
+#define ABI_VCPU_PAGE(n) (0x0000000009000000ull + (u64)(n)*4096) /* struct abi_vcpu */
+#define ABI_STACK_SIZE 0x4000ull				 /* per vCPU, a guard page below */
 #define ABI_STACK_TOP(n) (0x000000000a000000ull + (u64)((n) + 1) * 0x10000)
 #define ABI_FILE_BASE 0x0000000100000000ull  /* configured files, read-only */
 #define ABI_GUEST_BASE 0x0000100000000000ull /* guest RAM: gpa + this, RW, NX */
@@ -52,7 +52,7 @@ typedef uint64_t ns_t;
 #define ABI_VM_DEBUG_EXIT 1u /* flags: ports 0xF4 and 0xE9 exist */
 
 struct abi_file {
-	u64 addr, size;	 /* where it is mapped; the tail of its last page is zero */
+	u64 addr, size; /* where it is mapped; the tail of its last page is zero */
 	char path[112]; /* as configured: what a module's string says */
 };
 
@@ -63,8 +63,8 @@ struct abi_vm {
 	u32 module_count;
 	u64 ram_low, ram_high; /* bytes */
 	u64 tsc_hz;
-	u64 tsc_base; /* guest time 0 in the monitor's RDTSC (host TSC) */
-	u64 tsc_offset; /* guest TSC = host TSC + this */
+	u64 tsc_base;	      /* guest time 0 in the monitor's RDTSC (host TSC) */
+	u64 tsc_offset;	      /* guest TSC = host TSC + this */
 	u32 ns_mul, ns_shift; /* ns = ((tsc - tsc_base) * ns_mul) >> ns_shift (128-bit product) */
 	u32 tsc_mul;	      /* KVM pvclock's form of the same: with tsc_shift */
 	int32_t tsc_shift;
@@ -80,13 +80,35 @@ struct abi_vm {
 /* --------------------------------------------------- register state */
 
 enum abi_gpr {
-	ABI_RAX, ABI_RCX, ABI_RDX, ABI_RBX, ABI_RSP, ABI_RBP, ABI_RSI, ABI_RDI,
-	ABI_R8, ABI_R9, ABI_R10, ABI_R11, ABI_R12, ABI_R13, ABI_R14, ABI_R15,
+	ABI_RAX,
+	ABI_RCX,
+	ABI_RDX,
+	ABI_RBX,
+	ABI_RSP,
+	ABI_RBP,
+	ABI_RSI,
+	ABI_RDI,
+	ABI_R8,
+	ABI_R9,
+	ABI_R10,
+	ABI_R11,
+	ABI_R12,
+	ABI_R13,
+	ABI_R14,
+	ABI_R15,
 	ABI_NO_GPR, /* in SYS_FINISH: no register is written */
 };
 
 enum abi_seg {
-	ABI_ES, ABI_CS, ABI_SS, ABI_DS, ABI_FS, ABI_GS, ABI_LDTR, ABI_TR, ABI_SEGS,
+	ABI_ES,
+	ABI_CS,
+	ABI_SS,
+	ABI_DS,
+	ABI_FS,
+	ABI_GS,
+	ABI_LDTR,
+	ABI_TR,
+	ABI_SEGS,
 };
 
 /* attr: SDM Vol. 2 descriptor bits 40-47 and 52-55 packed to 12 bits, as in a
@@ -112,26 +134,26 @@ struct abi_state {
 /* ------------------------------------------------------ upcalls */
 
 #define ABI_UPCALLS(X) \
-	X(START)     /* once: load the guest, SYS_SET_STATE, FINISH_REGS */ \
-	X(EVENT)     /* .events says which; FINISH_NONE */ \
-	X(PIO_IN)    /* .port .size: FINISH_IN with the value */ \
-	X(PIO_OUT)   /* .port .size .value: FINISH_OUT */ \
+	X(START)      /* once: load the guest, SYS_SET_STATE, FINISH_REGS */ \
+	X(EVENT)      /* .events says which; FINISH_NONE */ \
+	X(PIO_IN)     /* .port .size: FINISH_IN with the value */ \
+	X(PIO_OUT)    /* .port .size .value: FINISH_OUT */ \
 	X(PIO_STRING) /* INS/OUTS: decode; FINISH_REGS after one or more elements */ \
-	X(MMIO)      /* .gpa .write: decode; FINISH_REG, _REGS, _LAPIC_* or _FAULT */ \
-	X(CR)        /* an intercepted MOV CR, LMSW or CLTS: decode; FINISH_CR, _FAULT */ \
-	X(DR)        /* an intercepted MOV DR: decode; FINISH_DR, FINISH_REG, _FAULT */ \
-	X(RDMSR)     /* .msr: FINISH_MSR with the value, or _FAULT */ \
-	X(WRMSR)     /* .msr .value: FINISH_MSR (value unused), or _FAULT */ \
-	X(INTACK)    /* the PIC's INTR is deliverable: FINISH_INTACK with the vector */ \
-	X(EOI)       /* .vector, level-triggered, was ended: FINISH_NONE */ \
-	X(INSN)      /* skip or emulate one instruction of unknown length: \
+	X(MMIO)	      /* .gpa .write: decode; FINISH_REG, _REGS, _LAPIC_* or _FAULT */ \
+	X(CR)	      /* an intercepted MOV CR, LMSW or CLTS: decode; FINISH_CR, _FAULT */ \
+	X(DR)	      /* an intercepted MOV DR: decode; FINISH_DR, FINISH_REG, _FAULT */ \
+	X(RDMSR)      /* .msr: FINISH_MSR with the value, or _FAULT */ \
+	X(WRMSR)      /* .msr .value: FINISH_MSR (value unused), or _FAULT */ \
+	X(INTACK)     /* the PIC's INTR is deliverable: FINISH_INTACK with the vector */ \
+	X(EOI)	      /* .vector, level-triggered, was ended: FINISH_NONE */ \
+	X(INSN)	      /* skip or emulate one instruction of unknown length: \
 			.value is its ABI_INSN_*; FINISH_REG (length) or _FAULT */
 
 enum abi_upcall {
 #define X(name) ABI_UP_##name,
 	ABI_UPCALLS(X)
 #undef X
-	ABI_UPCALL_COUNT
+		ABI_UPCALL_COUNT
 };
 
 /* struct abi_vcpu.events, set on every upcall: look at them whatever the reason. */
@@ -194,22 +216,22 @@ enum abi_syscall {
 #define X(name) ABI_SYS_##name,
 	ABI_SYSCALLS(X)
 #undef X
-	ABI_SYSCALL_COUNT
+		ABI_SYSCALL_COUNT
 };
 
 /* SYS_FINISH kinds. len <= 15 is the instruction's length: RIP advances by it
  * and the interrupt shadow ends. */
 #define ABI_FINISHES(X) \
-	X(NONE)	  /* (): go on where the guest stood (EVENT, EOI; or retry) */ \
-	X(IN)	  /* (value): into AL/AX/EAX by .size; RIP = next_rip */ \
-	X(OUT)	  /* (): RIP = next_rip */ \
-	X(REG)	  /* (gpr, value, len): one whole 64-bit register, merged by the monitor */ \
-	X(REGS)	  /* (len): take .gpr .rip .rflags from the page, then RIP += len */ \
-	X(CR)	  /* (nr, value, len): validated and committed, or #GP */ \
-	X(DR)	  /* (nr, value, len): the same */ \
-	X(MSR)	  /* (value): RDMSR: into EDX:EAX; then RIP advances over the 2 bytes */ \
-	X(FAULT)  /* (vector, error code, cr2): inject an exception; RIP stays */ \
-	X(INTACK) /* (vector): inject this external interrupt; 256: spurious, none */ \
+	X(NONE)	       /* (): go on where the guest stood (EVENT, EOI; or retry) */ \
+	X(IN)	       /* (value): into AL/AX/EAX by .size; RIP = next_rip */ \
+	X(OUT)	       /* (): RIP = next_rip */ \
+	X(REG)	       /* (gpr, value, len): one whole 64-bit register, merged by the monitor */ \
+	X(REGS)	       /* (len): take .gpr .rip .rflags from the page, then RIP += len */ \
+	X(CR)	       /* (nr, value, len): validated and committed, or #GP */ \
+	X(DR)	       /* (nr, value, len): the same */ \
+	X(MSR)	       /* (value): RDMSR: into EDX:EAX; then RIP advances over the 2 bytes */ \
+	X(FAULT)       /* (vector, error code, cr2): inject an exception; RIP stays */ \
+	X(INTACK)      /* (vector): inject this external interrupt; 256: spurious, none */ \
 	X(LAPIC_READ)  /* (offset, gpr, len): register <- zero-extended 32 bits */ \
 	X(LAPIC_WRITE) /* (offset, value, len) */
 
@@ -217,7 +239,7 @@ enum abi_finish {
 #define X(name) ABI_FIN_##name,
 	ABI_FINISHES(X)
 #undef X
-	ABI_FINISH_COUNT
+		ABI_FINISH_COUNT
 };
 
 /* SYS_STOP: how a VM ended. What follows (stay, restart) is the kernel's to
@@ -233,7 +255,7 @@ enum abi_stop {
 #define X(name) ABI_STOP_##name,
 	ABI_STOPS(X)
 #undef X
-	ABI_STOP_COUNT
+		ABI_STOP_COUNT
 };
 
 /* .value of an INSN upcall */

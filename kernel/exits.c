@@ -114,21 +114,16 @@ bool vcpu_rdmsr(struct vcpu *v)
 	bool ok = true;
 
 	switch (msr_read(&v->msrs, index, &value)) {
-	case MSR_DONE:
-		break;
-	case MSR_LAPIC:
-		ok = lapic_msr_read(&v->lapic, index, &value, now);
-		break;
+	case MSR_DONE: break;
+	case MSR_LAPIC: ok = lapic_msr_read(&v->lapic, index, &value, now); break;
 	case MSR_STATE:
 		if (index == MSR_TSC)
 			value = now;
 		else
 			ok = hv->get_msr(&v->hv, index, &value);
 		break;
-	case MSR_MONITOR:
-		return false;
-	default:
-		ok = false;
+	case MSR_MONITOR: return false;
+	default: ok = false;
 	}
 	if (ok)
 		put_msr(v, value);
@@ -158,28 +153,21 @@ bool vcpu_wrmsr(struct vcpu *v)
 	bool ok = true;
 
 	switch (msr_write(&v->msrs, index, value)) {
-	case MSR_DONE:
-		break;
+	case MSR_DONE: break;
 	case MSR_LAPIC:
 		ok = lapic_msr_write(&v->lapic, index, value, now, &effects);
 		if (ok)
 			vcpu_lapic_effects(v, effects);
 		break;
-	case MSR_STATE:
-		ok = write_state_msr(v, index, value);
-		break;
+	case MSR_STATE: ok = write_state_msr(v, index, value); break;
 	case MSR_SET_TSC:
 		if (index == MSR_TSC)
 			v->msrs.tsc_adjust += value - now;
 		vcpu_update_tsc(v);
 		break;
-	case MSR_SET_AUX:
-		wrmsr(MSR_TSC_AUX, v->msrs.tsc_aux);
-		break;
-	case MSR_MONITOR:
-		return false;
-	default:
-		ok = false;
+	case MSR_SET_AUX: wrmsr(MSR_TSC_AUX, v->msrs.tsc_aux); break;
+	case MSR_MONITOR: return false;
+	default: ok = false;
 	}
 	if (ok)
 		vcpu_advance(v, v->hv.exit.insn_len);
@@ -199,13 +187,11 @@ bool vcpu_write_cr(struct vcpu *v, u32 nr, u64 value)
 	hv->get_mmu(&v->hv, &s, &cpl);
 	switch (nr) {
 	case 0:
-		ok = cr0_valid(value) && cr0_change_valid(s.cr0, value, s.cr4, s.efer,
-							  s.seg[HV_CS].attr & ABI_ATTR_L);
+		ok = cr0_valid(value) &&
+		     cr0_change_valid(s.cr0, value, s.cr4, s.efer, s.seg[HV_CS].attr & ABI_ATTR_L);
 		value = cr0_fixed(value);
 		break;
-	case 3:
-		ok = cr3_valid(value, s.efer, s.cr4, v->vm->page->phys_bits);
-		break;
+	case 3: ok = cr3_valid(value, s.efer, s.cr4, v->vm->page->phys_bits); break;
 	case 4:
 		ok = cr4_valid(value, v->vm->cpuid.cr4) &&
 		     cr4_change_valid(s.cr4, value, s.efer, s.cr3);
@@ -217,8 +203,7 @@ bool vcpu_write_cr(struct vcpu *v, u32 nr, u64 value)
 			vcpu_request(v, VCPU_REQ_EVENT);
 		}
 		break;
-	default:
-		ok = false;
+	default: ok = false;
 	}
 	if (ok)
 		hv->set_cr(&v->hv, nr, value);
@@ -271,35 +256,22 @@ bool vcpu_exit_closed(struct vcpu *v)
 	const struct hv_exit *x = &v->hv.exit;
 
 	switch (x->reason) {
-	case HV_EXIT_CPUID:
-		exit_cpuid(v);
-		return true;
-	case HV_EXIT_RDMSR:
-		return vcpu_rdmsr(v);
-	case HV_EXIT_WRMSR:
-		return vcpu_wrmsr(v);
+	case HV_EXIT_CPUID: exit_cpuid(v); return true;
+	case HV_EXIT_RDMSR: return vcpu_rdmsr(v);
+	case HV_EXIT_WRMSR: return vcpu_wrmsr(v);
 	case HV_EXIT_HYPERCALL:
 		v->hv.gpr[HV_RAX] = 0 - (u64)HYPERCALL_ENOSYS;
 		vcpu_advance(v, x->insn_len);
 		return true;
-	case HV_EXIT_WINDOW:
-		vcpu_request(v, VCPU_REQ_EVENT);
-		return true;
-	case HV_EXIT_XSETBV:
-		exit_xsetbv(v);
-		return true;
+	case HV_EXIT_WINDOW: vcpu_request(v, VCPU_REQ_EVENT); return true;
+	case HV_EXIT_XSETBV: exit_xsetbv(v); return true;
 	case HV_EXIT_SKIP:
 		/* Caches are coherent and the host's business. */
 		vcpu_advance(v, x->insn_len);
 		return true;
-	case HV_EXIT_UD:
-		vcpu_inject(v, EXC_UD, false, 0);
-		return true;
-	case HV_EXIT_GP:
-		vcpu_inject_gp(v);
-		return true;
-	default:
-		return false;
+	case HV_EXIT_UD: vcpu_inject(v, EXC_UD, false, 0); return true;
+	case HV_EXIT_GP: vcpu_inject_gp(v); return true;
+	default: return false;
 	}
 }
 
@@ -342,22 +314,14 @@ void vcpu_exit_open(struct vcpu *v)
 
 	switch (x->reason) {
 	case HV_EXIT_INTR:
-	case HV_EXIT_NMI: /* taken when hv->open() set GIF */
-		irq_window();
-		break;
-	case HV_EXIT_HLT:
-		exit_hlt(v);
-		break;
-	case HV_EXIT_IRET:
-		exit_iret(v);
-		break;
-	case HV_EXIT_EXC:
-		exit_exception(v);
-		break;
+	case HV_EXIT_NMI: /* taken when hv->open() set GIF */ irq_window(); break;
+	case HV_EXIT_HLT: exit_hlt(v); break;
+	case HV_EXIT_IRET: exit_iret(v); break;
+	case HV_EXIT_EXC: exit_exception(v); break;
 	case HV_EXIT_PIO:
-		vcpu_upcall(v, x->pio.string ? ABI_UP_PIO_STRING :
-			       x->pio.in     ? ABI_UP_PIO_IN :
-					       ABI_UP_PIO_OUT);
+		vcpu_upcall(v, x->pio.string ? ABI_UP_PIO_STRING
+			       : x->pio.in   ? ABI_UP_PIO_IN
+					     : ABI_UP_PIO_OUT);
 		break;
 	case HV_EXIT_NPF:
 		if (x->cut.valid) { /* RIP's instruction is not what touched it */
@@ -368,18 +332,10 @@ void vcpu_exit_open(struct vcpu *v)
 		}
 		vcpu_upcall(v, ABI_UP_MMIO);
 		break;
-	case HV_EXIT_RDMSR:
-		vcpu_upcall(v, ABI_UP_RDMSR);
-		break;
-	case HV_EXIT_WRMSR:
-		vcpu_upcall(v, ABI_UP_WRMSR);
-		break;
-	case HV_EXIT_CR:
-		vcpu_upcall(v, ABI_UP_CR);
-		break;
-	case HV_EXIT_DR:
-		vcpu_upcall(v, ABI_UP_DR);
-		break;
+	case HV_EXIT_RDMSR: vcpu_upcall(v, ABI_UP_RDMSR); break;
+	case HV_EXIT_WRMSR: vcpu_upcall(v, ABI_UP_WRMSR); break;
+	case HV_EXIT_CR: vcpu_upcall(v, ABI_UP_CR); break;
+	case HV_EXIT_DR: vcpu_upcall(v, ABI_UP_DR); break;
 	case HV_EXIT_SHUTDOWN:
 		vcpu_end(v, VM_END_TRIPLE_FAULT, 0, "triple fault at %lx", v->hv.rip);
 		break;

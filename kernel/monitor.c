@@ -48,7 +48,8 @@ void monitor_init(const void *where, hpa_t hpa, u64 size)
 			continue;
 		if (p->offset + p->filesz > size || p->filesz > p->memsz ||
 		    p->vaddr % PAGE_SIZE != p->offset % PAGE_SIZE || p->vaddr < ABI_IMAGE_BASE ||
-		    p->vaddr + p->memsz > ABI_VM_PAGE || (p->flags & (PF_W | PF_X)) == (PF_W | PF_X))
+		    p->vaddr + p->memsz > ABI_VM_PAGE ||
+		    (p->flags & (PF_W | PF_X)) == (PF_W | PF_X))
 			panic("the monitor's image: segment %u is not as linked", i);
 	}
 }

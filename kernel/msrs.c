@@ -39,7 +39,6 @@ enum msr_index {
 	MSR_AMD_PSTATE_0 = 0xc0010064,
 	MSR_AMD_PSTATE_7 = 0xc001006b,
 	MSR_AMD_DC_CFG = 0xc0011022,
-	MSR_AMD_DE_CFG = 0xc0011029,
 };
 
 const u32 msr_passthrough[] = {

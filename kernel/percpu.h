@@ -12,10 +12,10 @@
 struct vcpu;
 
 struct percpu {
-	struct vcpu *vcpu;	 /* attached here, its FPU state live; NULL: none */
-	struct vcpu *assigned;	 /* CPU 0 sets it: attach this one. Atomic */
+	struct vcpu *vcpu;     /* attached here, its FPU state live; NULL: none */
+	struct vcpu *assigned; /* CPU 0 sets it: attach this one. Atomic */
 	struct timer_queue timers;
-	bool work;		 /* CPU 0: console, shell or a VM's job waits */
+	bool work; /* CPU 0: console, shell or a VM's job waits */
 } ALIGNED(64);
 
 extern struct percpu percpus[MAX_CPUS];

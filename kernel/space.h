@@ -20,8 +20,8 @@ struct extent {
 #define SPACE_UPAGES 512
 
 struct space {
-	struct mmu user;   /* the monitor's; its CR3 while a vCPU runs */
-	struct mmu nested; /* NPT or EPT */
+	struct mmu user;	/* the monitor's; its CR3 while a vCPU runs */
+	struct mmu nested;	/* NPT or EPT */
 	struct extent *extents; /* one page */
 	u32 extent_count;
 	hpa_t *upages; /* one page: the monitor's own 4 KiB pages */

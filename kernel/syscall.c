@@ -25,8 +25,8 @@ static s64 sys_get_state(struct vcpu *v)
 static bool state_valid(struct vcpu *v, const struct hv_state *s)
 {
 	return cr0_valid(s->cr0) && cr4_valid(s->cr4, v->vm->cpuid.cr4) &&
-	       efer_valid(0, s->efer & ~EFER_LMA, 0, v->vm->cpuid.efer) &&
-	       dr_valid(s->dr6) && dr_valid(s->dr7) && s->cr8 < 16 &&
+	       efer_valid(0, s->efer & ~EFER_LMA, 0, v->vm->cpuid.efer) && dr_valid(s->dr6) &&
+	       dr_valid(s->dr7) && s->cr8 < 16 &&
 	       cr3_valid(s->cr3, s->efer, s->cr4, v->vm->page->phys_bits);
 }
 
@@ -114,18 +114,12 @@ static s64 sys_msi(struct vcpu *v, u64 address, u64 data)
 		return ABI_OK; /* nobody there: lost, as on a real bus */
 	switch ((data >> 8) & 7) {
 	case LAPIC_MODE_FIXED:
-	case LAPIC_MODE_LOWEST:
-		lapic_deliver(&v->lapic, vector, level);
-		break;
-	case LAPIC_MODE_NMI:
-		v->nmi_pending = true;
-		break;
+	case LAPIC_MODE_LOWEST: lapic_deliver(&v->lapic, vector, level); break;
+	case LAPIC_MODE_NMI: v->nmi_pending = true; break;
 	case LAPIC_MODE_EXTINT:
 	case LAPIC_MODE_INIT:
-	case LAPIC_MODE_SMI:
-		return ABI_OK; /* not wired on this board */
-	default:
-		return ABI_EINVAL;
+	case LAPIC_MODE_SMI: return ABI_OK; /* not wired on this board */
+	default: return ABI_EINVAL;
 	}
 	vcpu_request(v, VCPU_REQ_EVENT);
 	return ABI_OK;
@@ -203,44 +197,19 @@ void vcpu_syscall(struct vcpu *v)
 	s64 result;
 
 	switch (r[HV_RAX]) {
-	case ABI_SYS_GET_STATE:
-		result = sys_get_state(v);
-		break;
-	case ABI_SYS_SET_STATE:
-		result = sys_set_state(v);
-		break;
-	case ABI_SYS_LOG:
-		result = sys_log(v, a);
-		break;
-	case ABI_SYS_CONSOLE_WRITE:
-		result = sys_console_write(v, a, b);
-		break;
-	case ABI_SYS_CONSOLE_READ:
-		result = sys_console_read(v);
-		break;
-	case ABI_SYS_TIMER:
-		result = sys_timer(v, a);
-		break;
-	case ABI_SYS_MSI:
-		result = sys_msi(v, a, b);
-		break;
-	case ABI_SYS_EXTINT:
-		result = sys_extint(v, a);
-		break;
-	case ABI_SYS_NMI:
-		result = sys_nmi(v, a);
-		break;
-	case ABI_SYS_LAPIC_READ:
-		result = sys_lapic_read(v, a);
-		break;
-	case ABI_SYS_LAPIC_WRITE:
-		result = sys_lapic_write(v, a, b);
-		break;
-	case ABI_SYS_STOP:
-		result = sys_stop(v, a, b);
-		break;
-	default:
-		result = ABI_ENOSYS;
+	case ABI_SYS_GET_STATE: result = sys_get_state(v); break;
+	case ABI_SYS_SET_STATE: result = sys_set_state(v); break;
+	case ABI_SYS_LOG: result = sys_log(v, a); break;
+	case ABI_SYS_CONSOLE_WRITE: result = sys_console_write(v, a, b); break;
+	case ABI_SYS_CONSOLE_READ: result = sys_console_read(v); break;
+	case ABI_SYS_TIMER: result = sys_timer(v, a); break;
+	case ABI_SYS_MSI: result = sys_msi(v, a, b); break;
+	case ABI_SYS_EXTINT: result = sys_extint(v, a); break;
+	case ABI_SYS_NMI: result = sys_nmi(v, a); break;
+	case ABI_SYS_LAPIC_READ: result = sys_lapic_read(v, a); break;
+	case ABI_SYS_LAPIC_WRITE: result = sys_lapic_write(v, a, b); break;
+	case ABI_SYS_STOP: result = sys_stop(v, a, b); break;
+	default: result = ABI_ENOSYS;
 	}
 	r[HV_RAX] = (u64)result;
 }

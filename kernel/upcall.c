@@ -29,8 +29,8 @@ static const u32 allowed[ABI_UPCALL_COUNT] = {
 	[ABI_UP_PIO_IN] = FIN(NONE) | FIN(IN) | FIN(FAULT),
 	[ABI_UP_PIO_OUT] = FIN(NONE) | FIN(OUT) | FIN(FAULT),
 	[ABI_UP_PIO_STRING] = FIN(NONE) | FIN(REGS) | FIN(FAULT),
-	[ABI_UP_MMIO] = FIN(NONE) | FIN(REG) | FIN(REGS) | FIN(FAULT) | FIN(LAPIC_READ) |
-			FIN(LAPIC_WRITE),
+	[ABI_UP_MMIO] =
+		FIN(NONE) | FIN(REG) | FIN(REGS) | FIN(FAULT) | FIN(LAPIC_READ) | FIN(LAPIC_WRITE),
 	[ABI_UP_CR] = FIN(NONE) | FIN(CR) | FIN(REG) | FIN(REGS) | FIN(FAULT),
 	[ABI_UP_DR] = FIN(NONE) | FIN(DR) | FIN(REG) | FIN(FAULT),
 	[ABI_UP_RDMSR] = FIN(MSR) | FIN(FAULT),
@@ -125,14 +125,9 @@ static void finish_in(struct vcpu *v, u64 value)
 	u64 *rax = &v->hv.gpr[HV_RAX];
 
 	switch (v->hv.exit.pio.size) {
-	case 1:
-		*rax = (*rax & ~0xffull) | (value & 0xff);
-		break;
-	case 2:
-		*rax = (*rax & ~0xffffull) | (value & 0xffff);
-		break;
-	default:
-		*rax = (u32)value;
+	case 1: *rax = (*rax & ~0xffull) | (value & 0xff); break;
+	case 2: *rax = (*rax & ~0xffffull) | (value & 0xffff); break;
+	default: *rax = (u32)value;
 	}
 	vcpu_advance(v, v->hv.exit.insn_len);
 }
@@ -152,8 +147,8 @@ static void finish_regs(struct vcpu *v, u64 len)
 
 static bool finish_fault(struct vcpu *v, u64 vector, u64 error, u64 cr2)
 {
-	const u32 with_error = BIT(EXC_DF) | BIT(EXC_TS) | BIT(EXC_NP) | BIT(EXC_SS) |
-			       BIT(EXC_GP) | BIT(EXC_PF) | BIT(EXC_AC);
+	const u32 with_error = BIT(EXC_DF) | BIT(EXC_TS) | BIT(EXC_NP) | BIT(EXC_SS) | BIT(EXC_GP) |
+			       BIT(EXC_PF) | BIT(EXC_AC);
 
 	if (vector > 31 || vector == EXC_NMI || error > 0xffffffff)
 		return false;
@@ -169,7 +164,8 @@ static bool finish_intack(struct vcpu *v, u64 vector)
 		return false;
 	vcpu_request(v, VCPU_REQ_EVENT);
 	if (vector < 256)
-		v->hv.inject = (struct hv_event){ .valid = 1, .type = HV_EVENT_EXTINT,
+		v->hv.inject = (struct hv_event){ .valid = 1,
+						  .type = HV_EVENT_EXTINT,
 						  .vector = (u8)vector };
 	return true;
 }
@@ -225,14 +221,9 @@ static bool finish(struct vcpu *v)
 	if (unlikely(kind >= ABI_FINISH_COUNT || !(allowed[v->upcall] >> kind & 1)))
 		return false;
 	switch (kind) {
-	case ABI_FIN_NONE:
-		return true;
-	case ABI_FIN_IN:
-		finish_in(v, a);
-		return true;
-	case ABI_FIN_OUT:
-		vcpu_advance(v, v->hv.exit.insn_len);
-		return true;
+	case ABI_FIN_NONE: return true;
+	case ABI_FIN_IN: finish_in(v, a); return true;
+	case ABI_FIN_OUT: vcpu_advance(v, v->hv.exit.insn_len); return true;
 	case ABI_FIN_REG:
 		if (a > ABI_NO_GPR || c > 15)
 			return false;
@@ -251,8 +242,7 @@ static bool finish(struct vcpu *v)
 		if (vcpu_write_cr(v, (u32)a, b))
 			vcpu_advance(v, (u32)c);
 		return true;
-	case ABI_FIN_DR:
-		return c <= 15 && finish_dr(v, a, b, c);
+	case ABI_FIN_DR: return c <= 15 && finish_dr(v, a, b, c);
 	case ABI_FIN_MSR:
 		if (v->upcall == ABI_UP_RDMSR) {
 			v->hv.gpr[HV_RAX] = (u32)a;
@@ -260,16 +250,11 @@ static bool finish(struct vcpu *v)
 		}
 		vcpu_advance(v, v->hv.exit.insn_len);
 		return true;
-	case ABI_FIN_FAULT:
-		return finish_fault(v, a, b, c);
-	case ABI_FIN_INTACK:
-		return finish_intack(v, a);
-	case ABI_FIN_LAPIC_READ:
-		return finish_lapic_read(v, a, b, c);
-	case ABI_FIN_LAPIC_WRITE:
-		return finish_lapic_write(v, a, b, c);
-	default:
-		return false;
+	case ABI_FIN_FAULT: return finish_fault(v, a, b, c);
+	case ABI_FIN_INTACK: return finish_intack(v, a);
+	case ABI_FIN_LAPIC_READ: return finish_lapic_read(v, a, b, c);
+	case ABI_FIN_LAPIC_WRITE: return finish_lapic_write(v, a, b, c);
+	default: return false;
 	}
 }
 

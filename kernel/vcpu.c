@@ -199,8 +199,7 @@ static bool choose_event(struct vcpu *v)
 	}
 	if (extint)
 		return false;
-	h->inject = (struct hv_event){ .valid = 1, .type = HV_EVENT_EXTINT,
-				       .vector = (u8)vector };
+	h->inject = (struct hv_event){ .valid = 1, .type = HV_EVENT_EXTINT, .vector = (u8)vector };
 	/* what else waits is of no higher class: the EOI will bring it up */
 	lapic_accept(&v->lapic, (u8)vector);
 	return true;
@@ -224,17 +223,12 @@ static void requeue_cut(struct vcpu *v)
 static u32 trace_info(const struct hv_exit *x)
 {
 	switch (x->reason) {
-	case HV_EXIT_PIO:
-		return x->pio.port;
-	case HV_EXIT_NPF:
-		return (u32)x->npf.gpa;
+	case HV_EXIT_PIO: return x->pio.port;
+	case HV_EXIT_NPF: return (u32)x->npf.gpa;
 	case HV_EXIT_RDMSR:
-	case HV_EXIT_WRMSR:
-		return x->msr.index;
-	case HV_EXIT_EXC:
-		return x->exc.vector;
-	default:
-		return 0;
+	case HV_EXIT_WRMSR: return x->msr.index;
+	case HV_EXIT_EXC: return x->exc.vector;
+	default: return 0;
 	}
 }
 

@@ -54,18 +54,18 @@ struct vcpu {
 	u32 id;
 	u32 cpu; /* the physical CPU that it belongs on */
 
-	bool halted;	   /* in HLT */
-	bool nmi_pending;  /* one NMI is latched */
-	bool nmi_blocked;  /* from an NMI's delivery to its IRET */
-	bool nmi_iret;	   /* that IRET runs at the next entry */
-	bool extint;	   /* the PIC's INTR wire */
-	bool eoi_pending;  /* a level-triggered EOI waits to be told */
+	bool halted;	    /* in HLT */
+	bool nmi_pending;   /* one NMI is latched */
+	bool nmi_blocked;   /* from an NMI's delivery to its IRET */
+	bool nmi_iret;	    /* that IRET runs at the next entry */
+	bool extint;	    /* the PIC's INTR wire */
+	bool eoi_pending;   /* a level-triggered EOI waits to be told */
 	bool upcall_active; /* uctx stands in the middle of an upcall */
-	bool stop_asked;   /* SYS_STOP: the VM ends with this upcall */
+	bool stop_asked;    /* SYS_STOP: the VM ends with this upcall */
 	bool ended;
 	u8 eoi_vector;
 
-	u32 upcall;	/* enum abi_upcall under way */
+	u32 upcall;	  /* enum abi_upcall under way */
 	u64 upcall_start; /* stats.tsc_monitor then */
 	u64 iret_rip;	  /* with nmi_iret: where that IRET stands */
 	struct user_ctx uctx;
@@ -73,13 +73,13 @@ struct vcpu {
 
 	struct lapic lapic;
 	struct msr_state msrs;
-	u64 xcr0;	 /* the guest's, as of the last detach */
-	u64 tsc_base_offset; /* guest TSC = host TSC + this + msrs.tsc_adjust */
-	u64 tsc_offset;	 /* that sum, as hv has it */
+	u64 xcr0;		    /* the guest's, as of the last detach */
+	u64 tsc_base_offset;	    /* guest TSC = host TSC + this + msrs.tsc_adjust */
+	u64 tsc_offset;		    /* that sum, as hv has it */
 	struct timer lapic_timer;   /* in its CPU's queue */
 	struct timer monitor_timer; /* SYS_TIMER */
 	struct timer nudge;	    /* leave the guest soon: an NMI waits for IRET */
-	void *fpu;	 /* fpu_size bytes while not attached */
+	void *fpu;		    /* fpu_size bytes while not attached */
 
 	struct vcpu_stats stats; /* since the VM's start */
 	u64 tsc_mark;		 /* when the present account began */
@@ -139,9 +139,9 @@ bool vcpu_wrmsr(struct vcpu *v);
 void vcpu_update_tsc(struct vcpu *v);
 
 /* upcall.c */
-void vcpu_upcall(struct vcpu *v, u32 reason);  /* begin one; upcall_run does the rest */
-void vcpu_upcall_run(struct vcpu *v);	       /* until it ends, fails, or LEAVE is requested */
-void vcpu_fill_regs(struct vcpu *v);	       /* GPRs and what address translation needs */
+void vcpu_upcall(struct vcpu *v, u32 reason); /* begin one; upcall_run does the rest */
+void vcpu_upcall_run(struct vcpu *v);	      /* until it ends, fails, or LEAVE is requested */
+void vcpu_fill_regs(struct vcpu *v);	      /* GPRs and what address translation needs */
 
 /* syscall.c: all calls but FINISH; result in uctx. */
 void vcpu_syscall(struct vcpu *v);

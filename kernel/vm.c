@@ -93,8 +93,8 @@ void vms_init(const struct config *c, vm_file_fn *find)
 		vm->id = (u16)(i + 1);
 		vm->valid = vm->config->valid && find_files(vm, find);
 		str_format(vm->reason, sizeof(vm->reason), "%s",
-			   vm->valid ? end_text[VM_END_NEVER_STARTED] :
-				       "refused by the configuration");
+			   vm->valid ? end_text[VM_END_NEVER_STARTED]
+				     : "refused by the configuration");
 		vm->scrollback = kpages_alloc(CONSOLE_SCROLLBACK_SIZE / PAGE_SIZE, vm->id);
 		if (!vm->scrollback) {
 			vm->valid = false;
@@ -296,14 +296,10 @@ static void begin_release(struct vm *vm)
 static bool restarts(const struct vm *vm)
 {
 	switch (end_policy[vm->end]) {
-	case END_ALWAYS:
-		return true;
-	case END_REBOOT:
-		return vm->config->on_reboot == POLICY_RESTART;
-	case END_CRASH:
-		return vm->config->on_crash == POLICY_RESTART;
-	default:
-		return false;
+	case END_ALWAYS: return true;
+	case END_REBOOT: return vm->config->on_reboot == POLICY_RESTART;
+	case END_CRASH: return vm->config->on_crash == POLICY_RESTART;
+	default: return false;
 	}
 }
 
@@ -331,18 +327,15 @@ static bool release_step(struct vm *vm)
 static bool step(struct vm *vm)
 {
 	switch (vm->state) {
-	case VM_STARTING:
-		return start_step(vm);
+	case VM_STARTING: return start_step(vm);
 	case VM_RUNNING:
 	case VM_STOPPING:
 		if (__atomic_load_n(&vm->parked, __ATOMIC_ACQUIRE) < vm->vcpu_count)
 			return false;
 		begin_release(vm);
 		return true;
-	case VM_RELEASING:
-		return release_step(vm);
-	default:
-		return false;
+	case VM_RELEASING: return release_step(vm);
+	default: return false;
 	}
 }
 

@@ -18,14 +18,15 @@
 #include "kernel/vcpu.h"
 
 #define VM_STATES(X) \
-	X(OFF, "stopped") X(STARTING, "starting") X(RUNNING, "running") \
-	X(STOPPING, "stopping") X(RELEASING, "stopping")
+	X(OFF, "stopped") \
+	X(STARTING, "starting") X(RUNNING, "running") X(STOPPING, "stopping") \
+		X(RELEASING, "stopping")
 
 enum vm_state {
 #define X(name, text) VM_##name,
 	VM_STATES(X)
 #undef X
-	VM_STATE_COUNT
+		VM_STATE_COUNT
 };
 
 /* A file from the ESP, kept in memory. */
@@ -37,15 +38,15 @@ struct vm_file {
 
 struct vm {
 	const struct vm_config *config;
-	u16 id; /* page owner; 1.. */
+	u16 id;	    /* page owner; 1.. */
 	bool valid; /* false: the configuration refused it */
 	enum vm_state state;
-	enum vm_end end;  /* of the last run */
+	enum vm_end end;       /* of the last run */
 	enum vm_end admin_end; /* what vm_begin_stop was called with */
-	u32 end_code;	  /* DEBUG_EXIT: what the guest wrote */
-	char reason[96];  /* the same for people */
-	bool stop_asked;  /* vCPUs are to leave; read by their CPUs */
-	u32 parked;	  /* vCPUs that have left; atomic */
+	u32 end_code;	       /* DEBUG_EXIT: what the guest wrote */
+	char reason[96];       /* the same for people */
+	bool stop_asked;       /* vCPUs are to leave; read by their CPUs */
+	u32 parked;	       /* vCPUs that have left; atomic */
 
 	struct vm_file kernel, modules[ABI_MAX_MODULES];
 	u32 module_count;
@@ -57,11 +58,11 @@ struct vm {
 	struct console_port port;
 	void *scrollback;
 
-	u64 cursor;	  /* of the job under way: bytes done */
-	u64 tsc_start;	  /* guest time 0 */
-	ns_t started;	  /* host time */
-	ns_t restart_at;  /* a restart waits until then; 0: none */
-	struct timer restart; /* CPU 0's, for that */
+	u64 cursor;		/* of the job under way: bytes done */
+	u64 tsc_start;		/* guest time 0 */
+	ns_t started;		/* host time */
+	ns_t restart_at;	/* a restart waits until then; 0: none */
+	struct timer restart;	/* CPU 0's, for that */
 	struct vcpu_stats last; /* of the last run, when its vCPUs are gone */
 	struct cpuid_table cpuid;
 };

@@ -22,7 +22,7 @@ enum vm_end {
 #define X(name, text, policy) VM_END_##name,
 	VM_ENDS(X)
 #undef X
-	VM_END_COUNT
+		VM_END_COUNT
 };
 
 #endif

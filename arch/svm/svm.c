@@ -16,11 +16,13 @@
 #include "arch/svm/svm_exit.h"
 #include "arch/x86.h"
 
-#define CPUID_SVM BIT(2)       /* 8000_0001 ECX */
-#define SVM_EDX_NPT BIT(0)     /* 8000_000A EDX */
+#define CPUID_SVM BIT(2)   /* 8000_0001 ECX */
+#define SVM_EDX_NPT BIT(0) /* 8000_000A EDX */
 #define SVM_EDX_NRIP BIT(3)
 #define SVM_EDX_FLUSH_ASID BIT(6)
+#define VM_CR_LOCK BIT(3)
 #define VM_CR_SVMDIS BIT(4)
+#define DE_CFG_LFENCE BIT(1)
 
 /* #DB and #AC can be raised endlessly by their own delivery: each passes
  * through here and so stays interruptible. #MC is the host's. */
@@ -34,8 +36,7 @@
 	(SVM_I2_VMRUN | SVM_I2_VMMCALL | SVM_I2_VMLOAD | SVM_I2_VMSAVE | SVM_I2_STGI | \
 	 SVM_I2_CLGI | SVM_I2_SKINIT | SVM_I2_WBINVD | SVM_I2_MONITOR | SVM_I2_MWAIT | \
 	 SVM_I2_MWAIT_ARMED | SVM_I2_XSETBV | SVM_I2_RDPRU)
-#define INTERCEPT3 \
-	(SVM_I3_INVLPGB | SVM_I3_INVLPGB_ILLEGAL | SVM_I3_MCOMMIT | SVM_I3_TLBSYNC)
+#define INTERCEPT3 (SVM_I3_INVLPGB | SVM_I3_INVLPGB_ILLEGAL | SVM_I3_MCOMMIT | SVM_I3_TLBSYNC)
 #define V_IRQ_ANY (SVM_V_IRQ | SVM_V_PRIO_MAX | SVM_V_IGN_TPR)
 #define CR_WRITES (BIT(0) | BIT(4) | BIT(8))
 #define DR_ALL 0xffff
@@ -44,15 +45,28 @@ struct svm_cpu svm_cpus[MAX_CPUS];
 bool svm_has_nrip, svm_has_flush_by_asid;
 static u32 asid_count;
 
+/* Disabled by firmware, and SVMDIS cannot be cleared (APM Vol. 2, 15.30.1). */
+static bool locked_off(void)
+{
+	u64 vm_cr = rdmsr(MSR_AMD_VM_CR);
+
+	return (vm_cr & VM_CR_SVMDIS) && (vm_cr & VM_CR_LOCK);
+}
+
 static enum err cpu_on(void)
 {
+	u64 de_cfg;
 	struct svm_cpu *c = &svm_cpus[this_cpu()->index];
 	void *save = mmu_frame_alloc(0), *host = mmu_frame_alloc(0);
 
 	if (!save || !host)
 		return ERR_NOMEM;
-	if (rdmsr(MSR_AMD_VM_CR) & VM_CR_SVMDIS)
+	if (locked_off())
 		return ERR_NODEV;
+	wrmsr(MSR_AMD_VM_CR, rdmsr(MSR_AMD_VM_CR) & ~VM_CR_SVMDIS);
+	/* LFENCE serialises, as guests are told (MSR C001_1029, absent on old CPUs) */
+	if (rdmsr_safe(MSR_AMD_DE_CFG, &de_cfg))
+		wrmsr_safe(MSR_AMD_DE_CFG, de_cfg | DE_CFG_LFENCE);
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
 	wrmsr(MSR_AMD_VM_HSAVE_PA, phys_of(save));
 	c->save_area = phys_of(save);
@@ -177,8 +191,8 @@ static void run(struct hv_vcpu *v)
 	v->inject.valid = 0;
 	if (unlikely(!v->live || v->flush)) {
 		/* another vCPU can have used up this CPU's ASIDs only while open */
-		b->tlb_control = asid_prepare(&svm_cpus[this_cpu()->index].asid, v,
-					      svm_has_flush_by_asid);
+		b->tlb_control =
+			asid_prepare(&svm_cpus[this_cpu()->index].asid, v, svm_has_flush_by_asid);
 		b->asid = v->asid;
 		if (!v->live)
 			svm_vmload(v->area_hpa);
@@ -203,7 +217,10 @@ static void run(struct hv_vcpu *v)
 static void describe(char *buf, size_t size)
 {
 	static const char *const text[] = {
-		"NPT", "NPT, next RIP", "NPT, flush by ASID", "NPT, next RIP, flush by ASID",
+		"NPT",
+		"NPT, next RIP",
+		"NPT, flush by ASID",
+		"NPT, next RIP, flush by ASID",
 	};
 	const char *s = text[svm_has_nrip + 2 * svm_has_flush_by_asid];
 	size_t i = 0;
@@ -251,7 +268,7 @@ const struct hv_ops *svm_probe(const char **why)
 		*why = "the CPU has no AMD-V";
 		return NULL;
 	}
-	if (rdmsr(MSR_AMD_VM_CR) & VM_CR_SVMDIS) {
+	if (locked_off()) {
 		*why = "AMD-V is disabled: enable SVM (virtualization) in the firmware's setup";
 		return NULL;
 	}

@@ -77,7 +77,7 @@ void svm_set_state(struct hv_vcpu *v, const struct hv_state *s)
 
 	for (u32 i = 0; i < HV_SEGS; i++)
 		*seg_slot(b, i) = (struct vmcb_seg){ s->seg[i].selector, s->seg[i].attr,
-						      s->seg[i].limit, s->seg[i].base };
+						     s->seg[i].limit, s->seg[i].base };
 	b->gdtr.base = s->gdtr_base;
 	b->gdtr.limit = s->gdtr_limit;
 	b->idtr.base = s->idtr_base;
@@ -128,9 +128,7 @@ void svm_set_cr(struct hv_vcpu *v, u32 nr, u64 value)
 			b->efer &= ~EFER_LMA;
 		b->cr0 = value;
 		break;
-	case 2:
-		b->cr2 = value;
-		break;
+	case 2: b->cr2 = value; break;
 	case 3:
 		b->cr3 = value;
 		v->flush = 1;
@@ -141,9 +139,7 @@ void svm_set_cr(struct hv_vcpu *v, u32 nr, u64 value)
 			v->flush = 1;
 		b->cr4 = value;
 		break;
-	case 8:
-		v->tpr = value & 0xf;
-		break;
+	case 8: v->tpr = value & 0xf; break;
 	}
 }
 

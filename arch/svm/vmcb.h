@@ -103,10 +103,10 @@ struct vmcb {
 	u32 asid;			  /* 0x058 */
 	u8 tlb_control;			  /* 0x05c */
 	u8 pad1[3];
-	u64 int_ctl;	/* 0x060 */
-	u64 int_shadow; /* 0x068 */
+	u64 int_ctl;					      /* 0x060 */
+	u64 int_shadow;					      /* 0x068 */
 	u64 exit_code, exit_info1, exit_info2, exit_int_info; /* 0x070 */
-	u64 np_enable;						/* 0x090 */
+	u64 np_enable;					      /* 0x090 */
 	u8 pad2[0xa8 - 0x98];
 	u64 event_inj; /* 0x0a8 */
 	u64 n_cr3;     /* 0x0b0 */
@@ -116,8 +116,8 @@ struct vmcb {
 	u64 next_rip; /* 0x0c8 */
 	u8 pad4[0x400 - 0xd0];
 
-	struct vmcb_seg es, cs, ss, ds, fs, gs;	     /* 0x400 */
-	struct vmcb_seg gdtr, ldtr, idtr, tr;	     /* 0x460 */
+	struct vmcb_seg es, cs, ss, ds, fs, gs; /* 0x400 */
+	struct vmcb_seg gdtr, ldtr, idtr, tr;	/* 0x460 */
 	u8 pad5[0x4cb - 0x4a0];
 	u8 cpl; /* 0x4cb */
 	u8 pad6[4];
@@ -127,9 +127,9 @@ struct vmcb {
 	u8 pad8[0x5d8 - 0x580];
 	u64 rsp; /* 0x5d8 */
 	u8 pad9[0x5f8 - 0x5e0];
-	u64 rax;						/* 0x5f8 */
-	u64 star, lstar, cstar, sfmask, kernel_gs_base;		/* 0x600 */
-	u64 sysenter_cs, sysenter_esp, sysenter_eip, cr2;	/* 0x628 */
+	u64 rax;					  /* 0x5f8 */
+	u64 star, lstar, cstar, sfmask, kernel_gs_base;	  /* 0x600 */
+	u64 sysenter_cs, sysenter_esp, sysenter_eip, cr2; /* 0x628 */
 	u8 pad10[0x668 - 0x648];
 	u64 g_pat; /* 0x668 */
 	u8 pad11[0x1000 - 0x670];

@@ -8,7 +8,8 @@ timeout(1), so that nothing survives a hung test.
     with Machine(config(vm("a", kernel="hello.elf")), ["hello.elf"]) as m:
         print(m.command("list"))
 
-TEST_TIME_SCALE (a number, default 1) multiplies all timeouts.
+TEST_TIME_SCALE (a number, default 1) multiplies all timeouts; with TEST_KEEP=1 the
+folders (/tmp/bulkhead-*: disk image, logs) stay.
 """
 
 import contextlib
@@ -231,14 +232,23 @@ magic_break: enabled=0
         if self.wire:
             self.socket.close()
         self.log.close()
-        shutil.rmtree(self.dir, ignore_errors=True)
+        if not os.environ.get("TEST_KEEP"):
+            shutil.rmtree(self.dir, ignore_errors=True)
 
     def tail(self, lines=60):
         with contextlib.suppress(Exception):
             self.wire.expect(pexpect.TIMEOUT, timeout=0.1)  # what has come meanwhile
         self.log.flush()
         text = clean((self.dir / "console.log").read_text(encoding="utf-8", errors="replace"))
-        return "\n".join(text.split("\n")[-lines:])
+        text = "\n".join(text.split("\n")[-lines:])
+        if self.process and self.process.poll() is not None:
+            text += f"\n--- the emulator ended with {self.process.returncode}\n"
+            for name in ("emulator.log", "bochs.log"):
+                with contextlib.suppress(FileNotFoundError):
+                    said = (self.dir / name).read_text(errors="replace").split("\n")
+                    text += "\n".join(l for l in said[-200:] if re.match(
+                        r"\d+[ep]\[|qemu|.*(exiting|panic|PANIC)", l)) + "\n"
+        return text
 
     def show_tail(self):
         print(f"--- the console's last lines ({self.bed}):\n{self.tail()}\n---")

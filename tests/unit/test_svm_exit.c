@@ -41,20 +41,20 @@ static const struct {
 	u32 reason, len;
 	bool grows; /* with prefixes: nRIP says how long it is */
 } codes[] = {
-	{ 0x60, HV_EXIT_INTR, 0, false },    { 0x61, HV_EXIT_NMI, 0, false },
-	{ 0x63, HV_EXIT_INTR, 0, false },    { 0x64, HV_EXIT_WINDOW, 0, false },
-	{ 0x6f, HV_EXIT_GP, 0, false },	     { 0x72, HV_EXIT_CPUID, 2, true },
-	{ 0x73, HV_EXIT_UD, 0, false },	     { 0x74, HV_EXIT_IRET, 0, false },
-	{ 0x76, HV_EXIT_SKIP, 2, true },     { 0x78, HV_EXIT_HLT, 1, true },
-	{ 0x7a, HV_EXIT_UD, 0, false },	     { 0x7f, HV_EXIT_SHUTDOWN, 0, false },
-	{ 0x80, HV_EXIT_UD, 0, false },	     { 0x81, HV_EXIT_HYPERCALL, 3, true },
-	{ 0x82, HV_EXIT_UD, 0, false },	     { 0x83, HV_EXIT_UD, 0, false },
-	{ 0x84, HV_EXIT_UD, 0, false },	     { 0x85, HV_EXIT_UD, 0, false },
-	{ 0x86, HV_EXIT_UD, 0, false },	     { 0x89, HV_EXIT_SKIP, 2, true },
-	{ 0x8a, HV_EXIT_UD, 0, false },	     { 0x8b, HV_EXIT_UD, 0, false },
-	{ 0x8c, HV_EXIT_UD, 0, false },	     { 0x8d, HV_EXIT_XSETBV, 3, true },
-	{ 0x8e, HV_EXIT_UD, 0, false },	     { 0xa0, HV_EXIT_UD, 0, false },
-	{ 0xa1, HV_EXIT_UD, 0, false },	     { 0xa3, HV_EXIT_UD, 0, false },
+	{ 0x60, HV_EXIT_INTR, 0, false }, { 0x61, HV_EXIT_NMI, 0, false },
+	{ 0x63, HV_EXIT_INTR, 0, false }, { 0x64, HV_EXIT_WINDOW, 0, false },
+	{ 0x6f, HV_EXIT_GP, 0, false },	  { 0x72, HV_EXIT_CPUID, 2, true },
+	{ 0x73, HV_EXIT_UD, 0, false },	  { 0x74, HV_EXIT_IRET, 0, false },
+	{ 0x76, HV_EXIT_SKIP, 2, true },  { 0x78, HV_EXIT_HLT, 1, true },
+	{ 0x7a, HV_EXIT_UD, 0, false },	  { 0x7f, HV_EXIT_SHUTDOWN, 0, false },
+	{ 0x80, HV_EXIT_UD, 0, false },	  { 0x81, HV_EXIT_HYPERCALL, 3, true },
+	{ 0x82, HV_EXIT_UD, 0, false },	  { 0x83, HV_EXIT_UD, 0, false },
+	{ 0x84, HV_EXIT_UD, 0, false },	  { 0x85, HV_EXIT_UD, 0, false },
+	{ 0x86, HV_EXIT_UD, 0, false },	  { 0x89, HV_EXIT_SKIP, 2, true },
+	{ 0x8a, HV_EXIT_UD, 0, false },	  { 0x8b, HV_EXIT_UD, 0, false },
+	{ 0x8c, HV_EXIT_UD, 0, false },	  { 0x8d, HV_EXIT_XSETBV, 3, true },
+	{ 0x8e, HV_EXIT_UD, 0, false },	  { 0xa0, HV_EXIT_UD, 0, false },
+	{ 0xa1, HV_EXIT_UD, 0, false },	  { 0xa3, HV_EXIT_UD, 0, false },
 	{ 0xa4, HV_EXIT_UD, 0, false },
 };
 
@@ -84,8 +84,14 @@ static bool is_named(u64 code)
 
 static void unknown_codes(void **state)
 {
-	static const u64 odd[] = { 0x401, 0x402, 0x403, 0x1000, 0xfffffffe, 0x100000072,
-				   0xfffffffffffffffe, 0x8000000000000072 };
+	static const u64 odd[] = { 0x401,
+				   0x402,
+				   0x403,
+				   0x1000,
+				   0xfffffffe,
+				   0x100000072,
+				   0xfffffffffffffffe,
+				   0x8000000000000072 };
 
 	(void)state;
 	b.exit_info1 = 0x1111222233334444;
@@ -164,7 +170,8 @@ static void port_accesses(void **state)
 				const struct hv_exit *x;
 
 				/* the address size and segment bits must not matter */
-				b.exit_info1 = (u64)port << 16 | 0x1e80 | size << 4 | string << 2 | in;
+				b.exit_info1 =
+					(u64)port << 16 | 0x1e80 | size << 4 | string << 2 | in;
 				b.exit_info2 = RIP + 2;
 				x = decode(0x7b, false);
 				assert_int_equal(x->reason, HV_EXIT_PIO);
@@ -248,8 +255,10 @@ static void events_pack_and_unpack(void **state)
 	for (u32 t = 0; t < ARRAY_SIZE(types); t++)
 		for (u32 vector = 0; vector < 256; vector++)
 			for (u32 has = 0; has < 2; has++) {
-				struct hv_event e = { .valid = 1, .type = types[t],
-						      .vector = (u8)vector, .has_error = (u8)has,
+				struct hv_event e = { .valid = 1,
+						      .type = types[t],
+						      .vector = (u8)vector,
+						      .has_error = (u8)has,
 						      .error = has ? 0xfedcba98 : 0 };
 				u64 info = svm_event_pack(&e);
 				struct hv_event back = svm_event_unpack(info);

@@ -87,8 +87,8 @@ static void only_listed_msrs_pass(void **state)
 
 static void an_msr_outside_is_refused(void **state)
 {
-	static const u32 outside[] = { 0x2000, 0xbfffffff, 0xc0002000, 0xc000ffff, 0xc0012000,
-				       0x4b564d00, 0xffffffff };
+	static const u32 outside[] = { 0x2000,	   0xbfffffff, 0xc0002000, 0xc000ffff,
+				       0xc0012000, 0x4b564d00, 0xffffffff };
 	u8 map[SVM_MSRPM_SIZE], before[SVM_MSRPM_SIZE];
 
 	(void)state;

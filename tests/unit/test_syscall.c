@@ -188,15 +188,15 @@ static void set_state_is_checked(void **state)
 	assert_int_equal(v->lapic.tpr, 0x50);
 	assert_int_equal(v->hv.tpr, 5);
 
-#define BAD(field, value)                                                                          \
-	do {                                                                                       \
-		struct world_area before = *world_area(v);                                         \
-		good_state();                                                                      \
-		v->page->state.field = (value);                                                    \
-		v->page->rip = 0x666;                                                              \
-		assert_int_equal(set_state(), EINVAL_);                                            \
-		assert_memory_equal(&before, world_area(v), sizeof(before));                       \
-		assert_int_equal(v->hv.rip, 0x100200);                                             \
+#define BAD(field, value) \
+	do { \
+		struct world_area before = *world_area(v); \
+		good_state(); \
+		v->page->state.field = (value); \
+		v->page->rip = 0x666; \
+		assert_int_equal(set_state(), EINVAL_); \
+		assert_memory_equal(&before, world_area(v), sizeof(before)); \
+		assert_int_equal(v->hv.rip, 0x100200); \
 	} while (0)
 	BAD(cr0, CR0_PG);
 	BAD(cr0, CR0_PG | CR0_PE | 1ull << 40);
@@ -328,9 +328,8 @@ static void lapic_registers(void **state)
 static void stops(void **state)
 {
 	static const enum vm_end ends[] = {
-		[ABI_STOP_POWEROFF] = VM_END_POWEROFF, [ABI_STOP_RESET] = VM_END_RESET,
-		[ABI_STOP_DEBUG_EXIT] = VM_END_DEBUG_EXIT,
-		[ABI_STOP_BAD_IMAGE] = VM_END_BAD_IMAGE,
+		[ABI_STOP_POWEROFF] = VM_END_POWEROFF,	   [ABI_STOP_RESET] = VM_END_RESET,
+		[ABI_STOP_DEBUG_EXIT] = VM_END_DEBUG_EXIT, [ABI_STOP_BAD_IMAGE] = VM_END_BAD_IMAGE,
 		[ABI_STOP_EMULATION] = VM_END_EMULATION,
 	};
 
@@ -355,9 +354,15 @@ static void stops(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(bad_arguments_change_nothing), T(get_state),	    T(set_state_is_checked),
-		T(log_is_one_line_of_text),	 T(console_bytes), T(the_timer),
-		T(messages),			 T(nmi_and_extint), T(lapic_registers),
+		T(bad_arguments_change_nothing),
+		T(get_state),
+		T(set_state_is_checked),
+		T(log_is_one_line_of_text),
+		T(console_bytes),
+		T(the_timer),
+		T(messages),
+		T(nmi_and_extint),
+		T(lapic_registers),
 		T(stops),
 	};
 

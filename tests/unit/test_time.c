@@ -50,9 +50,8 @@ static void products_are_exact(void **state)
 }
 
 static const u64 hz_list[] = {
-	1000000,    24000000,	100000000,  999999999,	1000000000, 1000000001,
-	1999999999, 2000000000, 2000000001, 2095078000, 3500000000, 5800000000,
-	9999999999,
+	1000000,    24000000,	100000000,  999999999,	1000000000, 1000000001, 1999999999,
+	2000000000, 2000000001, 2095078000, 3500000000, 5800000000, 9999999999,
 };
 
 /* Right to one part in 2^29; the first never ahead of the truth. */
@@ -74,8 +73,8 @@ static void scales_are_exact_enough(void **state)
 			u64 ticks = random64() >> 12;
 			u128 exact = (u128)ticks * 1000000000 / hz;
 			u64 ns = (u64)((u128)ticks * mul >> shift);
-			u128 scaled = kvm_shift < 0 ? ticks >> -kvm_shift
-						    : (u128)ticks << kvm_shift;
+			u128 scaled =
+				kvm_shift < 0 ? ticks >> -kvm_shift : (u128)ticks << kvm_shift;
 			u64 kvm_ns = (u64)(scaled * kvm_mul >> 32);
 			u128 allowed = (exact >> 29) + 40;
 

@@ -423,8 +423,8 @@ static void expect_done(void)
 
 static void msrs_are_an_allow_list(void **state)
 {
-	static const u32 unknown[] = { 0x2, 0xe7, 0x48, 0x49, 0x480, 0x79, 0xc0010114, 0xc0010117,
-				       0xc0000105, 0xffffffff, 0xda0, 0xc1 };
+	static const u32 unknown[] = { 0x2,	   0xe7,       0x48,	   0x49,       0x480, 0x79,
+				       0xc0010114, 0xc0010117, 0xc0000105, 0xffffffff, 0xda0, 0xc1 };
 
 	(void)state;
 	for (u32 i = 0; i < ARRAY_SIZE(unknown); i++) {
@@ -674,7 +674,9 @@ static void pio_in_merges(void **state)
 		u8 size;
 		u64 rax;
 	} cases[] = {
-		{ 1, 0x11223344556677aa }, { 2, 0x112233445566bbaa }, { 4, 0xddccbbaa },
+		{ 1, 0x11223344556677aa },
+		{ 2, 0x112233445566bbaa },
+		{ 4, 0xddccbbaa },
 	};
 
 	(void)state;
@@ -826,11 +828,12 @@ static void cr_writes_are_validated(void **state)
 	static const struct {
 		u64 nr, value;
 	} bad[] = {
-		{ 0, CR0_PG },		    { 0, CR0_NW | CR0_PE }, { 0, 1ull << 32 },
-		{ 0, CR0_PG | CR0_PE },	    /* to long mode without PAE */
-		{ 4, CR4_VMXE },	    { 4, 1ull << 40 },	    { 4, CR4_LA57 },
-		{ 4, CR4_PCIDE },	    { 3, 1ull << 40 },	    { 8, 16 },
-		{ 5, 0 },		    { 2, 0 },
+		{ 0, CR0_PG },	   { 0, CR0_NW | CR0_PE },
+		{ 0, 1ull << 32 }, { 0, CR0_PG | CR0_PE }, /* to long mode without PAE */
+		{ 4, CR4_VMXE },   { 4, 1ull << 40 },
+		{ 4, CR4_LA57 },   { 4, CR4_PCIDE },
+		{ 3, 1ull << 40 }, { 8, 16 },
+		{ 5, 0 },	   { 2, 0 },
 	};
 
 	(void)state;

@@ -26,8 +26,8 @@ struct hw_fake {
 	bool has[CPU_FEATURE_COUNT];
 	bool closed; /* between hv->close() and hv->open() */
 	u32 opens;
-	const void *fpu[WORLD_CPUS];      /* the area whose content is in the registers */
-	void (*window)(void); /* an interrupt handler of the test's */
+	const void *fpu[WORLD_CPUS]; /* the area whose content is in the registers */
+	void (*window)(void);	     /* an interrupt handler of the test's */
 	u32 hlts;
 };
 extern struct hw_fake hw;
