@@ -1,10 +1,12 @@
 /*
  * Can Bulkhead run here, and which CPUs are there? AMD APM Vol. 2, 15.4 (SVM
- * and its switches); PI 1.7 Vol. 2, 13.4 (MP services). Each refusal says
- * what is missing and what to do about it.
+ * and its switches); Intel SDM Vol. 3C, 24.6 and 24.7 (VMX and its switches);
+ * PI 1.7 Vol. 2, 13.4 (MP services). Each refusal says what is missing and
+ * what to do about it.
  */
 #include "boot/efi_loader.h"
 
+#include "arch/vmx/caps.h"
 #include "arch/x86.h"
 #include "kernel/string.h"
 
@@ -39,24 +41,54 @@ static EFI_GUID mp_guid = {
 	0x3fdda605, 0xa76e, 0x4f46, { 0xad, 0x29, 0x12, 0xf4, 0x53, 0x1b, 0x3d, 0x08 }
 };
 
-static EFI_STATUS no_virtualisation(bool vmx, bool nested)
+static EFI_STATUS no_virtualisation(bool nested)
 {
-	if (vmx)
-		return refuse(EFI_UNSUPPORTED,
-			      "this CPU has Intel VT-x, which is not supported yet; "
-			      "an AMD CPU with AMD-V and nested paging is needed.");
 	if (nested)
 		return refuse(EFI_UNSUPPORTED, "the hypervisor below shows neither AMD-V nor VT-x; "
 					       "switch on nested virtualisation there.");
 	return refuse(EFI_UNSUPPORTED, "this CPU has no hardware virtualisation "
-				       "(AMD-V), or the firmware hides it; look for \"SVM mode\" "
-				       "or \"virtualisation\" in the firmware's setup.");
+				       "(AMD-V or VT-x), or the firmware hides it; look for "
+				       "\"SVM mode\", \"VMX\" or \"virtualisation\" in the "
+				       "firmware's setup.");
+}
+
+static EFI_STATUS amd_check(u32 highest)
+{
+	u32 r[4] = { 0 };
+	u64 vm_cr = rdmsr(MSR_AMD_VM_CR);
+
+	if ((vm_cr & SVM_DISABLED) && (vm_cr & SVM_LOCKED))
+		return refuse(EFI_UNSUPPORTED, "the firmware has switched AMD-V off and locked it; "
+					       "look for \"SVM mode\" in its setup.");
+	if (highest >= 0x8000000a)
+		cpuid_count(0x8000000a, 0, r);
+	if (!(r[3] & CPUID_SVM_EDX_NPT))
+		return refuse(EFI_UNSUPPORTED, "AMD-V has no nested paging (NPT) on this CPU.");
+	return EFI_SUCCESS;
+}
+
+/* An unlocked IA32_FEATURE_CONTROL is fine: the kernel sets and locks it on each CPU. */
+static EFI_STATUS intel_check(void)
+{
+	struct vmx_controls controls;
+	struct vmx_caps caps;
+	const char *why;
+	u64 control = rdmsr(MSR_FEATURE_CONTROL);
+
+	if ((control & FEATURE_CONTROL_LOCKED) && !(control & FEATURE_CONTROL_VMX))
+		return refuse(EFI_UNSUPPORTED,
+			      "the firmware has switched VT-x off and locked it; look for "
+			      "\"Intel Virtualization Technology\" or \"VMX\" in its setup.");
+	vmx_caps_read(&caps);
+	if (!vmx_choose_controls(&caps, &controls, &why))
+		return refuse(EFI_UNSUPPORTED, "%s.", why);
+	return EFI_SUCCESS;
 }
 
 EFI_STATUS cpu_check(void)
 {
 	u32 r[4], highest, features;
-	u64 vm_cr;
+	EFI_STATUS status;
 
 	cpuid_count(1, 0, r);
 	features = r[2];
@@ -65,21 +97,14 @@ EFI_STATUS cpu_check(void)
 	memset(r, 0, sizeof(r));
 	if (highest >= 0x80000001 && highest < 0x80010000)
 		cpuid_count(0x80000001, 0, r);
-	if (!(r[2] & CPUID_EXT1_ECX_SVM))
-		return no_virtualisation(features & CPUID_1_ECX_VMX,
-					 features & CPUID_1_ECX_HYPERVISOR);
+	if (!(r[2] & CPUID_EXT1_ECX_SVM) && !(features & CPUID_1_ECX_VMX))
+		return no_virtualisation(features & CPUID_1_ECX_HYPERVISOR);
 	if (!(r[3] & CPUID_EXT1_EDX_NX))
 		return refuse(EFI_UNSUPPORTED, "the no-execute bit (NX) is off; "
 					       "switch it on in the firmware's setup.");
-	vm_cr = rdmsr(MSR_AMD_VM_CR);
-	if ((vm_cr & SVM_DISABLED) && (vm_cr & SVM_LOCKED))
-		return refuse(EFI_UNSUPPORTED, "the firmware has switched AMD-V off and locked it; "
-					       "look for \"SVM mode\" in its setup.");
-	memset(r, 0, sizeof(r));
-	if (highest >= 0x8000000a)
-		cpuid_count(0x8000000a, 0, r);
-	if (!(r[3] & CPUID_SVM_EDX_NPT))
-		return refuse(EFI_UNSUPPORTED, "AMD-V has no nested paging (NPT) on this CPU.");
+	status = features & CPUID_1_ECX_VMX ? intel_check() : amd_check(highest);
+	if (EFI_ERROR(status))
+		return status;
 	if (read_cr4() & CR4_LA57)
 		return refuse(EFI_UNSUPPORTED, "the firmware uses 5-level paging; "
 					       "switch it (\"LA57\") off in the firmware's setup.");
