@@ -4,7 +4,8 @@
 # kernel (linked by linker.ld) and the monitor (linked by vmm/monitor.ld).
 # Everything made goes to $(B). VARIANT=test builds into build/test with
 # tests/variant first on the include path, and with tests/variant/<path>.c in
-# place of <path>.c: a test-only feature is another file, never an #ifdef.
+# place of <path>.c or beside the others: a test-only feature is another file,
+# never an #ifdef.
 
 MAKEFLAGS += --no-builtin-rules
 SHELL := /bin/sh
@@ -35,10 +36,15 @@ all: $(B)/BOOTX64.EFI
 variant = $(foreach f,$(1),$(if $(VARIANT),$(or $(wildcard tests/variant/$(f)),$(f)),$(f)))
 
 KERNEL_SRC := $(call variant,$(sort $(wildcard arch/*.c arch/*.S arch/svm/*.c arch/svm/*.S \
+	arch/vmx/*.c arch/vmx/*.S \
 	kernel/*.c drivers/*.c)) boot/main.c boot/entry.S)
 VMM_SRC := $(call variant,$(sort $(wildcard vmm/*.c vmm/*.S)))
+ifneq ($(VARIANT),) # what replaces nothing; sort drops what is named twice
+KERNEL_SRC := $(sort $(KERNEL_SRC) $(wildcard tests/variant/arch/*.c tests/variant/kernel/*.c))
+VMM_SRC := $(sort $(VMM_SRC) $(wildcard tests/variant/vmm/*.c))
+endif
 LOADER_SRC := $(sort $(wildcard boot/efi_*.c)) boot/ranges.c boot/paging.c boot/wall_time.c \
-	boot/efi_switch.S kernel/config.c kernel/string.c kernel/print.c
+	arch/vmx/caps.c boot/efi_switch.S kernel/config.c kernel/string.c kernel/print.c
 
 # The rest of the configuration's parser.
 LOADER_EXTRA := $(sort $(wildcard kernel/config_*.c kernel/toml*.c kernel/utf8*.c))
@@ -55,7 +61,7 @@ WARN := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -W
 COMMON := -std=gnu17 $(WARN) -O2 -g -ffreestanding -mno-red-zone -mgeneral-regs-only \
 	-fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
 	-fno-common -ffile-prefix-map=$(CURDIR)/= \
-	$(INCLUDES) $(if $(filter test,$(VARIANT)),-DBULKHEAD_TEST=1)
+	$(INCLUDES)
 SECTIONS := -ffunction-sections -fdata-sections
 KERNEL_CFLAGS := $(COMMON) $(SECTIONS) -fno-pic -mcmodel=kernel
 VMM_CFLAGS := $(COMMON) $(SECTIONS) -fno-pic
@@ -129,14 +135,16 @@ $(B)/BOOTX64.EFI: $(B)/loader.so
 # --------------------------------------------------------------- what it needs
 
 # `tools/deps` says what is missing and installs it; it costs 30 ms otherwise.
-.PHONY: deps deps-build deps-run deps-test
+.PHONY: deps deps-build deps-run deps-bochs deps-test
 deps: deps-build deps-run deps-test
 deps-build:
 	@tools/deps build
 deps-run: deps-build
 	@tools/deps build run
+deps-bochs: deps-run
+	@tools/deps build run bochs
 deps-test: deps-run
-	@tools/deps build run test
+	@tools/deps build run bochs test
 
 # -------------------------------------------------------------- guests and ESP
 
@@ -160,7 +168,12 @@ image: esp
 
 # ------------------------------------------------------------------------- run
 
-MEM ?= 2048
+# CPU=intel runs in Bochs, as QEMU's TCG has no VT-x; so does any MODEL= of Bochs:
+# skylake_x, or ryzen for a second AMD-V.
+CPU ?= amd
+MODEL ?= $(if $(filter intel,$(CPU)),corei7_haswell_4770)
+
+MEM ?= $(if $(MODEL),1024,2048)
 CPUS ?= 4
 QEMU ?= qemu-system-x86_64
 OVMF ?= /usr/share/ovmf/OVMF.fd
@@ -178,11 +191,16 @@ QEMU_CMD = $(QEMU) -name bulkhead -machine q35 -accel tcg,thread=multi -cpu '$(s
 	-chardev stdio,id=com1,signal=off -serial chardev:com1 \
 	-pidfile $(B)/qemu.pid $(QEMU_FLAGS)
 
+BOCHS_CMD = tools/run-bochs $(IMAGE) --model $(MODEL) --cpus $(CPUS) --memory $(MEM) \
+	--pid-file $(B)/bochs.pid --log $(B)/bochs.log $(BOCHS_FLAGS)
+BOCHS_FLAGS ?=
+
 .PHONY: run run-gdb quit
-run: image
+run: $(if $(MODEL),deps-bochs) image
+	$(if $(filter amd intel,$(CPU)),,$(error CPU is amd or intel, not "$(CPU)"))
 	@echo "COM1 is this terminal. To leave: type poweroff at the prompt," \
 		"or run 'make quit$(if $(VARIANT), VARIANT=$(VARIANT))' elsewhere."
-	@$(QEMU_CMD)
+	@$(if $(MODEL),$(BOCHS_CMD),$(QEMU_CMD))
 
 run-gdb: image
 	@echo "QEMU waits for a debugger. In another terminal:"
@@ -191,7 +209,9 @@ run-gdb: image
 	@$(QEMU_CMD) -s -S
 
 quit:
-	@kill "$$(cat $(B)/qemu.pid)"
+	@for f in $(B)/qemu.pid $(B)/bochs.pid; do \
+		[ ! -e $$f ] || kill "$$(cat $$f)"; \
+	done
 
 # ----------------------------------------------------------------------- tests
 
@@ -257,8 +277,9 @@ help:
 	@echo "make esp         build/esp/: copy its content to any FAT EFI system partition"
 	@echo "make image       build/bulkhead.img: write it to a USB stick"
 	@echo "make run         in QEMU, COM1 on this terminal [MEM=2048 CPUS=4 CONFIG=file EXTRA=dir]"
+	@echo "make run CPU=intel   in Bochs: VT-x [MODEL=corei7_haswell_4770 MEM=1024 and the above]"
 	@echo "make run-gdb     the same, waiting for gdb"
-	@echo "make quit        end the QEMU that make run started"
+	@echo "make quit        end what make run started"
 	@echo "make test        unit, lint and system tests; ends with: N passed, N failed"
 	@echo "make unit        the unit tests alone"
 	@echo "make bench       instruction counts per exit (QEMU -icount)"

@@ -73,6 +73,7 @@ extern u64 tsc_hz;    /* 0 until clock_init() */
 	X(SMEP, 0x7, 0, 1, 7) \
 	X(SMAP, 0x7, 0, 1, 20) \
 	X(UMIP, 0x7, 0, 2, 2) \
+	X(IBRS_IBPB, 0x7, 0, 3, 26) \
 	X(XSAVEOPT, 0xd, 1, 0, 0) \
 	X(SVM, 0x80000001, 0, 2, 2) \
 	X(NX, 0x80000001, 0, 3, 20) \

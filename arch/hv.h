@@ -1,6 +1,6 @@
 /*
  * Hardware virtualisation as the rest of the kernel sees it: one table of
- * operations, implemented by arch/svm (AMD-V), later arch/vmx, and by a fake
+ * operations, implemented by arch/svm (AMD-V), arch/vmx (VT-x) and by a fake
  * in tests/unit. A vendor decodes its exits into struct hv_exit; common code
  * (kernel/vcpu.c) acts on that and never asks which vendor it is on.
  *
@@ -21,16 +21,17 @@
 	X(NMI)	   /* a physical NMI waits */ \
 	X(CPUID) \
 	X(HLT) \
-	X(PIO)	     /* .pio */ \
-	X(NPF)	     /* .npf: no or insufficient mapping in the nested tables */ \
-	X(RDMSR)     /* .msr */ \
-	X(WRMSR)     /* .msr */ \
-	X(CR)	     /* .cr: MOV to CR0/4/8, LMSW, CLTS; the operand is not decoded */ \
-	X(DR)	     /* .cr: MOV to or from a debug register; not decoded */ \
-	X(HYPERCALL) /* VMMCALL, VMCALL */ \
-	X(EXC)	     /* .exc: an exception that is intercepted, to be given back */ \
-	X(WINDOW)    /* the guest can take an interrupt now */ \
-	X(IRET)	     /* the guest's NMI handler is about to return */ \
+	X(PIO)	      /* .pio */ \
+	X(NPF)	      /* .npf: no or insufficient mapping in the nested tables */ \
+	X(RDMSR)      /* .msr */ \
+	X(WRMSR)      /* .msr */ \
+	X(CR)	      /* .cr: MOV to CR0/4/8, LMSW, CLTS; .decoded: and the operand */ \
+	X(DR)	      /* .cr: MOV to or from a debug register; not decoded */ \
+	X(HYPERCALL)  /* VMMCALL, VMCALL */ \
+	X(EXC)	      /* .exc: an exception that is intercepted, to be given back */ \
+	X(WINDOW)     /* the guest can take an interrupt now */ \
+	X(IRET)	      /* the guest's NMI handler is about to return */ \
+	X(NMI_WINDOW) /* it has returned: the guest can take an NMI now */ \
 	X(XSETBV) \
 	X(SKIP)	    /* WBINVD, INVD: nothing to do but to go on */ \
 	X(UD)	    /* an instruction that does not exist for guests: #UD */ \
@@ -103,6 +104,9 @@ struct hv_exit {
 		} msr;
 		struct {
 			u8 nr, write;
+			u8 decoded; /* .gpr, and for a write .value, are known */
+			u8 gpr;	    /* enum hv_gpr: where a read goes */
+			u64 value;
 		} cr;
 		struct {
 			u8 vector, has_error;
@@ -111,13 +115,16 @@ struct hv_exit {
 		} exc;
 		struct {
 			u64 code, info1, info2;
-		} raw; /* UNKNOWN and INVALID */
+			const char *why; /* INVALID: a constant text, or NULL */
+		} raw;			 /* UNKNOWN and INVALID */
+		u32 word;		 /* the first four bytes of either: for traces */
 	};
 };
 
 enum hv_seg { HV_ES, HV_CS, HV_SS, HV_DS, HV_FS, HV_GS, HV_LDTR, HV_TR, HV_SEGS };
 
 /* attr: descriptor bits 40-47 and 52-55 packed to 12 bits (APM Vol. 2, 15.5.1). */
+#define HV_ATTR_L 0x200u /* 64-bit code */
 struct hv_segment {
 	u16 selector, attr;
 	u32 limit;
@@ -140,10 +147,17 @@ struct hv_state {
 /* The registers that live in the vendor's own area and that RDMSR and WRMSR reach. */
 #define HV_MSRS(X) \
 	X(EFER, 0xc0000080) \
-	X(STAR, 0xc0000081) X(LSTAR, 0xc0000082) X(CSTAR, 0xc0000083) X(SFMASK, 0xc0000084) \
-		X(FS_BASE, 0xc0000100) X(GS_BASE, 0xc0000101) X(KERNEL_GS_BASE, 0xc0000102) \
-			X(SYSENTER_CS, 0x174) X(SYSENTER_ESP, 0x175) X(SYSENTER_EIP, 0x176) \
-				X(PAT, 0x277)
+	X(STAR, 0xc0000081) \
+	X(LSTAR, 0xc0000082) \
+	X(CSTAR, 0xc0000083) \
+	X(SFMASK, 0xc0000084) \
+	X(FS_BASE, 0xc0000100) \
+	X(GS_BASE, 0xc0000101) \
+	X(KERNEL_GS_BASE, 0xc0000102) \
+	X(SYSENTER_CS, 0x174) \
+	X(SYSENTER_ESP, 0x175) \
+	X(SYSENTER_EIP, 0x176) \
+	X(PAT, 0x277)
 
 /* The vendor-neutral head of a vCPU; kernel/vcpu.h embeds it as its first member. */
 struct hv_vcpu {
@@ -153,25 +167,33 @@ struct hv_vcpu {
 				   it when the guest did not get so far */
 	u8 shadow;		/* STI or MOV SS blocks interrupts for one instruction */
 	u8 tpr;			/* CR8: the task priority's upper four bits */
-	u8 want_window;		/* exit as soon as the guest can take an interrupt; not
-			       together with an EXTINT to inject */
-	u8 watch_iret;		/* exit at IRET: an NMI is being handled */
-	u8 live;		/* the guest's FS/GS/TR... are in the CPU (closed only) */
+	union {
+		struct {
+			u8 want_window; /* exit as soon as the guest can take an interrupt; not
+					   together with an EXTINT to inject */
+			u8 watch_iret;	/* an NMI is being handled: exit at its IRET, or after */
+			u8 flush;	/* its TLB entries may be stale or another's: look */
+			u8 breakpoints; /* DR7 arms some */
+		};
+		u32 unusual; /* any of these */
+	};
+	u8 live; /* the guest's FS/GS/TR... are in the CPU (closed only) */
 	struct hv_exit exit;
 	void *area; /* VMCB or VMCS */
 	hpa_t area_hpa;
 	hpa_t nested_root; /* NPT or EPT root */
+	u64 cr4_allowed;   /* CR4 bits that the guest may set without being asked */
 	u64 dr[4];	   /* DR0-3 */
 	u32 asid;
 	u64 asid_generation; /* of the CPU that it was last loaded on */
 	u32 asid_cpu;
-	u8 flush;	 /* the guest's TLB entries are stale: drop them at the next run() */
 	hpa_t host_area; /* the vendor's: this CPU's own state while the guest's is live */
 };
 
 struct hv_ops {
 	const char *name;	      /* "AMD-V" */
 	const struct mmu_fmt *nested; /* format of the nested page tables */
+	u32 area_pages;		      /* that vcpu_init takes */
 
 	/* Turn virtualisation on for the calling CPU; its host state (segments,
 	 * system-call MSRs) must be final. */
@@ -180,7 +202,7 @@ struct hv_ops {
 	/* A line for the boot log: which optional features are used. */
 	void (*describe)(char *buf, size_t size);
 
-	/* Allocate and set up the area; state as after reset. nested_root, owner given. */
+	/* Allocate and set up the area; state as after reset. nested_root, cr4_allowed given. */
 	enum err (*vcpu_init)(struct hv_vcpu *v, u64 tsc_offset, u16 owner);
 	void (*vcpu_fini)(struct hv_vcpu *v, u16 owner);
 	/* The vCPU moves to this CPU / leaves it. Open. */
@@ -194,9 +216,13 @@ struct hv_ops {
 	/* Open only. */
 	void (*get_state)(struct hv_vcpu *v, struct hv_state *s);
 	void (*set_state)(struct hv_vcpu *v, const struct hv_state *s);
-	/* The few registers that a decoded access needs: seg[ES..GS], cr0/3/4, efer. */
+	/* The few registers that a decoded access needs: seg[ES..GS] (in 64-bit code
+	 * only CS and the bases of FS and GS), cr0/3/4, efer. */
 	void (*get_mmu)(struct hv_vcpu *v, struct hv_state *s, u8 *cpl);
 	void (*set_cr)(struct hv_vcpu *v, u32 nr, u64 value); /* 0, 3, 4: validated by the caller */
+	/* Where a write of CR0 or CR4 exits decoded: it is legal, let the guest do it
+	 * again and succeed. RIP stays. NULL where exits are not decoded. */
+	void (*grant_cr)(struct hv_vcpu *v, u32 nr, u64 value);
 	u64 (*get_cr)(struct hv_vcpu *v, u32 nr);
 	void (*set_dr)(struct hv_vcpu *v, u32 nr, u64 value);
 	/* HV_MSRS; false: not one of them. Closed is fine: a live register is read in the CPU. */
@@ -210,6 +236,8 @@ extern const struct hv_ops *hv;
 
 /* AMD-V if this CPU has it usable (with NPT), else NULL and *why says what is missing. */
 const struct hv_ops *svm_probe(const char **why);
+/* VT-x likewise (with EPT and unrestricted guest). */
+const struct hv_ops *vmx_probe(const char **why);
 
 const char *hv_reason_name(u32 reason);
 

@@ -45,6 +45,7 @@ enum err {
 #define ALIGNED(n) __attribute__((aligned(n)))
 #define UNUSED __attribute__((unused))
 #define NORETURN _Noreturn
+#define NOINLINE __attribute__((noinline))
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define BIT(n) (1ull << (n))

@@ -36,6 +36,7 @@
 #include "kernel/time.h"
 #include "kernel/version.h"
 #include "kernel/vm.h"
+#include "kernel/watchdog.h"
 
 #define POLL_NS 5000000ull /* of a UART without interrupts */
 
@@ -180,7 +181,7 @@ static void start_virtualisation(void)
 	const char *why = "no virtualisation";
 	char text[64];
 
-	hv = svm_probe(&why);
+	hv = cpu_has(CPU_VMX) ? vmx_probe(&why) : svm_probe(&why);
 	if (!hv)
 		panic("%s", why); /* the loader looked before: it comes here never */
 	if (hv->cpu_on() != OK)
@@ -311,6 +312,18 @@ static void plan_vms(void)
 		log_info("a key was pressed at boot: no VM is started");
 }
 
+static void power_off(void)
+{
+	uart_drain();
+	reset_poweroff();
+}
+
+static void restart(void)
+{
+	uart_drain();
+	reset_reboot();
+}
+
 static void main_on_own_stack(void)
 {
 	cpu_init_this(this_cpu());
@@ -318,11 +331,12 @@ static void main_on_own_stack(void)
 	start_virtualisation();
 	kspace_drop_identity();
 	start_cpus();
-	facts.poweroff = reset_poweroff;
-	facts.reboot = reset_reboot;
+	facts.poweroff = power_off;
+	facts.reboot = restart;
 	host_init(&facts);
 	start_console();
 	plan_vms();
+	watchdog_start();
 	shell_init(&shell_port);
 	shell_start();
 	cpu_loop();

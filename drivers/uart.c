@@ -2,7 +2,7 @@
  * A 16550 UART at an I/O port (PC16550D datasheet). Received bytes go through
  * a ring when interrupts are used. CPU 0 alone uses it after boot; a panic may
  * write over it at any time, so nothing here keeps state about the transmitter
- * but its interrupt enable.
+ * but its interrupt enable and whether it stalled.
  */
 #include "drivers/uart.h"
 #include "arch/x86.h"
@@ -20,11 +20,14 @@ enum reg { DATA = 0, IER = 1, FCR = 2, IIR = 2, LCR = 3, MCR = 4, LSR = 5, MSR =
 #define MCR_LOOP 0x10u
 #define LSR_DATA 0x01u
 #define LSR_TX_EMPTY 0x20u
+#define LSR_ALL_SENT 0x40u
 #define IIR_NONE 0x01u /* no interrupt is pending */
 
 #define DIVISOR_115200 1u
 #define FIFO_SIZE 16u
-#define POLLS 20000u   /* a byte takes 87 us, a port access about 1 us */
+/* A byte takes 87 us, a port access about 1 us; an emulator may keep us waiting. */
+#define POLLS 1000000u
+#define POLLS_STALLED 500u
 #define PASSES_MAX 16u /* of the interrupt handler */
 #define DRAIN_MAX 256u
 #define RING_SIZE 512u
@@ -233,14 +236,17 @@ void uart_irq(void)
 
 static void put(char c)
 {
-	for (u32 i = 0; i < POLLS; i++) {
+	static bool stalled; /* the last byte did not go out: the next waits not so long */
+
+	for (u32 i = 0; i < (stalled ? POLLS_STALLED : POLLS); i++) {
 		if (reg_read(LSR) & LSR_TX_EMPTY) {
 			reg_write(DATA, (u8)c);
+			stalled = false;
 			return;
 		}
 		cpu_pause();
 	}
-	/* it does not drain; dropping is all that is left */
+	stalled = true; /* it does not drain; dropping is all that is left */
 }
 
 void uart_write(const char *buf, u32 n)
@@ -250,4 +256,11 @@ void uart_write(const char *buf, u32 n)
 			put('\r');
 		put(buf[i]);
 	}
+}
+
+void uart_drain(void)
+{
+	/* a full FIFO takes 1.4 ms */
+	for (u32 i = 0; base && i < POLLS && !(reg_read(LSR) & LSR_ALL_SENT); i++)
+		cpu_pause();
 }

@@ -26,6 +26,9 @@ u32 uart_tx(const char *buf, u32 n);
 void uart_use_irq(void (*notify)(void));
 void uart_irq(void);
 
+/* Waits until the last byte has left the wire, bounded: before power goes. */
+void uart_drain(void);
+
 /* Polled, for early boot and panic; "\n" goes out as "\r\n". */
 void uart_write(const char *buf, u32 n);
 

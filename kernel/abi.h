@@ -176,9 +176,8 @@ struct abi_vcpu {
 	u8 fetch;  /* MMIO: the fault was an instruction fetch */
 	u8 vector; /* EOI */
 	u8 cpl;
-	u32 id;	      /* vCPU number */
-	u64 next_rip; /* of the instruction that exited; 0: unknown */
-	u64 pad0[1];
+	u32 id; /* vCPU number */
+	u64 pad0[2];
 	/* guest registers: valid for all but EVENT, PIO_IN, PIO_OUT, INTACK, EOI */
 	u64 gpr[16];
 	u64 rip, rflags;
@@ -223,8 +222,8 @@ enum abi_syscall {
  * and the interrupt shadow ends. */
 #define ABI_FINISHES(X) \
 	X(NONE)	       /* (): go on where the guest stood (EVENT, EOI; or retry) */ \
-	X(IN)	       /* (value): into AL/AX/EAX by .size; RIP = next_rip */ \
-	X(OUT)	       /* (): RIP = next_rip */ \
+	X(IN)	       /* (value): into AL/AX/EAX by .size; RIP moves on */ \
+	X(OUT)	       /* (): RIP moves on */ \
 	X(REG)	       /* (gpr, value, len): one whole 64-bit register, merged by the monitor */ \
 	X(REGS)	       /* (len): take .gpr .rip .rflags from the page, then RIP += len */ \
 	X(CR)	       /* (nr, value, len): validated and committed, or #GP */ \

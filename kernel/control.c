@@ -59,7 +59,7 @@ void vm_describe(const struct vm *vm, struct vm_info *out)
 	out->mem_monitor = pages_owned(vm->id, PAGE_USER);
 	out->mem_scrollback = vm->scrollback ? CONSOLE_SCROLLBACK_SIZE : 0;
 	out->mem_kernel = vm->vcpu_count * vcpu_footprint() + (vm->page ? PAGE_SIZE : 0) +
-			  (vm->space.extents ? 2 * PAGE_SIZE : 0);
+			  (vm->space.extents ? (vm->space.extent_pages + 1) * PAGE_SIZE : 0);
 	out->mem_tables = kernel - out->mem_scrollback - out->mem_kernel;
 }
 
@@ -185,7 +185,6 @@ void host_memory(struct host_mem *out)
 		.image = facts->image,
 		.lost = s.lost,
 	};
-	out->tables = 0;
 	/* split chunks are the hypervisor's but for the pages that VMs hold */
 	out->structs = s.kernel + s.user - vm_user - vm_kernel;
 }

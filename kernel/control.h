@@ -19,7 +19,7 @@ struct console_port;
 
 struct vm_info {
 	const char *name;
-	const char *state;	    /* "running", "stopped", "halted", "failed", "invalid", ... */
+	const char *state;	    /* "running", "stopped", "failed", "invalid", ... */
 	char reason[96];	    /* why it is in that state; "" nothing to say */
 	u32 cpus[CONTROL_MAX_CPUS]; /* physical CPUs, by number */
 	u32 cpu_count;
@@ -69,8 +69,7 @@ struct host_mem {
 	u64 lost;     /* fragments too small to use */
 	/* the hypervisor's own */
 	u64 image;   /* kernel and monitor images, symbols */
-	u64 tables;  /* page tables of the host */
-	u64 structs; /* stacks, per-CPU data, page metadata, shell, log */
+	u64 structs; /* its page tables, stacks, per-CPU data, page metadata */
 };
 
 void host_memory(struct host_mem *out);

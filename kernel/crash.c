@@ -18,6 +18,18 @@ static void last_exits(const struct vcpu *v)
 	}
 }
 
+/* Of a monitor that failed: where it stands in its image, vmm/. */
+static void monitor_registers(const struct vcpu *v)
+{
+	const char *name = v->vm->config->name;
+	const u64 *g = v->uctx.gpr;
+
+	log_info("%s: monitor, upcall %u: rip %lx rsp %lx rflags %lx", name, v->upcall, v->uctx.rip,
+		 g[HV_RSP], v->uctx.rflags);
+	log_info("%s:   rax %lx rbx %lx rcx %lx rdx %lx rsi %lx rdi %lx rbp %lx", name, g[HV_RAX],
+		 g[HV_RBX], g[HV_RCX], g[HV_RDX], g[HV_RSI], g[HV_RDI], g[HV_RBP]);
+}
+
 void crash_record(struct vcpu *v)
 {
 	const char *name = v->vm->config->name;
@@ -40,4 +52,6 @@ void crash_record(struct vcpu *v)
 	log_info("%s: cs %x base %lx ss %x gdt %lx idt %lx", name, s.seg[HV_CS].selector,
 		 s.seg[HV_CS].base, s.seg[HV_SS].selector, s.gdtr_base, s.idtr_base);
 	last_exits(v);
+	if (v->vm->end == VM_END_MONITOR)
+		monitor_registers(v);
 }

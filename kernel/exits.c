@@ -8,9 +8,11 @@
 #include "arch/x86.h"
 #include "kernel/control_regs.h"
 #include "kernel/percpu.h"
+#include "kernel/string.h"
 #include "kernel/vcpu.h"
 #include "kernel/vm.h"
 
+#define CPUID_LEAF_XSAVE 0xd  /* shown only where the host has XSAVE */
 #define HYPERCALL_ENOSYS 1000 /* KVM's answer to a hypercall that it does not know */
 
 #define DR6_SINGLE_STEP 0xffff4ff0ull /* BS, and the bits that read as one */
@@ -27,13 +29,10 @@ void vcpu_inject(struct vcpu *v, u8 vector, bool has_error, u32 error)
 	vcpu_request(v, VCPU_REQ_EVENT);
 }
 
-void vcpu_advance(struct vcpu *v, u32 len)
+void vcpu_advance_flags(struct vcpu *v, u32 len)
 {
-	v->hv.rip += len;
-	v->hv.shadow = 0;
 	v->hv.rflags &= ~RFLAGS_RF;
-	/* an instruction that was carried out here is single-stepped here */
-	if (unlikely(v->hv.rflags & RFLAGS_TF) && len) {
+	if ((v->hv.rflags & RFLAGS_TF) && len) {
 		hv->set_dr(&v->hv, 6, DR6_SINGLE_STEP);
 		vcpu_inject(v, EXC_DB, false, 0);
 	}
@@ -73,6 +72,8 @@ static void send_ipi(struct vcpu *v)
 
 void vcpu_lapic_effects(struct vcpu *v, u32 effects)
 {
+	if (effects & LAPIC_MODE)
+		v->leaf1_cr4 = ~0ull; /* the APIC bit */
 	if (effects & LAPIC_TIMER)
 		set_timer(v);
 	if (effects & LAPIC_IPI)
@@ -110,15 +111,22 @@ static void put_msr(struct vcpu *v, u64 value)
 bool vcpu_rdmsr(struct vcpu *v)
 {
 	u32 index = v->hv.exit.msr.index;
-	u64 now = vcpu_guest_tsc(v, v->tsc_mark), value = 0;
+	u64 value = 0;
 	bool ok = true;
+
+	if (index == MSR_APIC_BASE) { /* what is read most, and needs no time */
+		put_msr(v, v->lapic.apic_base);
+		return true;
+	}
 
 	switch (msr_read(&v->msrs, index, &value)) {
 	case MSR_DONE: break;
-	case MSR_LAPIC: ok = lapic_msr_read(&v->lapic, index, &value, now); break;
+	case MSR_LAPIC:
+		ok = lapic_msr_read(&v->lapic, index, &value, vcpu_guest_tsc(v, rdtsc()));
+		break;
 	case MSR_STATE:
 		if (index == MSR_TSC)
-			value = now;
+			value = vcpu_guest_tsc(v, rdtsc());
 		else
 			ok = hv->get_msr(&v->hv, index, &value);
 		break;
@@ -148,21 +156,20 @@ bool vcpu_wrmsr(struct vcpu *v)
 {
 	u32 index = v->hv.exit.msr.index;
 	u64 value = (u32)v->hv.gpr[HV_RAX] | v->hv.gpr[HV_RDX] << 32;
-	u64 now = vcpu_guest_tsc(v, v->tsc_mark);
 	u32 effects = 0;
 	bool ok = true;
 
 	switch (msr_write(&v->msrs, index, value)) {
 	case MSR_DONE: break;
 	case MSR_LAPIC:
-		ok = lapic_msr_write(&v->lapic, index, value, now, &effects);
+		ok = lapic_msr_write(&v->lapic, index, value, vcpu_guest_tsc(v, rdtsc()), &effects);
 		if (ok)
 			vcpu_lapic_effects(v, effects);
 		break;
 	case MSR_STATE: ok = write_state_msr(v, index, value); break;
 	case MSR_SET_TSC:
 		if (index == MSR_TSC)
-			v->msrs.tsc_adjust += value - now;
+			v->msrs.tsc_adjust += value - vcpu_guest_tsc(v, rdtsc());
 		vcpu_update_tsc(v);
 		break;
 	case MSR_SET_AUX: wrmsr(MSR_TSC_AUX, v->msrs.tsc_aux); break;
@@ -212,30 +219,77 @@ bool vcpu_write_cr(struct vcpu *v, u32 nr, u64 value)
 	return ok;
 }
 
+/*
+ * An exit that comes with its operand. CR0 and CR4: the processor will do the
+ * write itself, checks of modes included, once the bits that made it exit are
+ * granted; whether they may be set is decided here.
+ */
+static bool exit_cr(struct vcpu *v)
+{
+	const struct hv_exit *x = &v->hv.exit;
+	bool ok;
+
+	if (!x->cr.decoded)
+		return false;
+	if (!x->cr.write) {
+		v->hv.gpr[x->cr.gpr] = hv->get_cr(&v->hv, x->cr.nr);
+		vcpu_advance(v, x->insn_len);
+		return true;
+	}
+	if (x->cr.nr != 0 && x->cr.nr != 4) {
+		if (vcpu_write_cr(v, x->cr.nr, x->cr.value))
+			vcpu_advance(v, x->insn_len);
+		return true;
+	}
+	ok = x->cr.nr == 0 ? cr0_valid(x->cr.value) : cr4_valid(x->cr.value, v->vm->cpuid.cr4);
+	if (ok)
+		hv->grant_cr(&v->hv, x->cr.nr, x->cr.value);
+	else
+		vcpu_inject_gp(v);
+	return true;
+}
+
 /* ------------------------------------------------------- the exits */
 
-static void exit_cpuid(struct vcpu *v)
+/* The leaves with subleaves, out of range, or that the vCPU's state shows in. */
+static NOINLINE void cpuid_slow(struct vcpu *v, u32 leaf, u32 sub, u32 r[4])
 {
-	u32 leaf = (u32)v->hv.gpr[HV_RAX], sub = (u32)v->hv.gpr[HV_RCX], r[4];
+	const struct cpuid_table *t = &v->vm->cpuid;
+	struct cpuid_dynamic d;
 
-	if (cpuid_lookup(&v->vm->cpuid, leaf, sub, r)) {
-		struct cpuid_dynamic d = {
-			.cr4 = hv->get_cr(&v->hv, 4),
-			.xcr0 = cpu_has(CPU_XSAVE) ? xgetbv(0) : 0,
-			.apic_id = v->id,
-			.apic_enabled = lapic_hw_enabled(&v->lapic),
-		};
-
-		cpuid_patch(&v->vm->cpuid, leaf, sub, &d, r);
+	if (!cpuid_lookup(t, leaf, sub, r))
+		return;
+	d.cr4 = hv->get_cr(&v->hv, 4);
+	d.xcr0 = leaf == CPUID_LEAF_XSAVE ? xgetbv(0) : 0;
+	d.apic_id = v->id;
+	d.apic_enabled = lapic_hw_enabled(&v->lapic);
+	cpuid_patch(t, leaf, sub, &d, r);
+	if (leaf == 1) {
+		memcpy(v->leaf1, r, sizeof(v->leaf1));
+		v->leaf1_cr4 = d.cr4;
 	}
-	v->hv.gpr[HV_RAX] = r[0];
-	v->hv.gpr[HV_RBX] = r[1];
-	v->hv.gpr[HV_RCX] = r[2];
-	v->hv.gpr[HV_RDX] = r[3];
+}
+
+static inline void exit_cpuid(struct vcpu *v)
+{
+	const struct cpuid_table *t = &v->vm->cpuid;
+	u32 leaf = (u32)v->hv.gpr[HV_RAX], slow[4];
+	const u32 *r = slow;
+
+	if (leaf == 1 && v->leaf1_cr4 == hv->get_cr(&v->hv, 4))
+		r = v->leaf1;
+	else if (leaf <= t->max_basic && !((t->dynamic | t->indexed) >> leaf & 1))
+		r = t->basic[leaf];
+	else
+		cpuid_slow(v, leaf, (u32)v->hv.gpr[HV_RCX], slow);
+	v->hv.gpr[HV_RAX] = r[CPUID_EAX];
+	v->hv.gpr[HV_RBX] = r[CPUID_EBX];
+	v->hv.gpr[HV_RCX] = r[CPUID_ECX];
+	v->hv.gpr[HV_RDX] = r[CPUID_EDX];
 	vcpu_advance(v, v->hv.exit.insn_len);
 }
 
-static void exit_xsetbv(struct vcpu *v)
+static NOINLINE void exit_xsetbv(struct vcpu *v)
 {
 	u64 value = (u32)v->hv.gpr[HV_RAX] | v->hv.gpr[HV_RDX] << 32;
 	struct hv_state s;
@@ -263,7 +317,13 @@ bool vcpu_exit_closed(struct vcpu *v)
 		v->hv.gpr[HV_RAX] = 0 - (u64)HYPERCALL_ENOSYS;
 		vcpu_advance(v, x->insn_len);
 		return true;
+	case HV_EXIT_CR: return exit_cr(v);
 	case HV_EXIT_WINDOW: vcpu_request(v, VCPU_REQ_EVENT); return true;
+	case HV_EXIT_NMI_WINDOW:
+		v->nmi_blocked = false;
+		v->nmi_iret = false;
+		vcpu_request(v, VCPU_REQ_EVENT);
+		return true;
 	case HV_EXIT_XSETBV: exit_xsetbv(v); return true;
 	case HV_EXIT_SKIP:
 		/* Caches are coherent and the host's business. */
@@ -312,17 +372,17 @@ void vcpu_exit_open(struct vcpu *v)
 {
 	const struct hv_exit *x = &v->hv.exit;
 
+	if (likely(x->reason == HV_EXIT_PIO && !x->pio.string)) {
+		vcpu_upcall(v, x->pio.in ? ABI_UP_PIO_IN : ABI_UP_PIO_OUT);
+		return;
+	}
 	switch (x->reason) {
 	case HV_EXIT_INTR:
 	case HV_EXIT_NMI: /* taken when hv->open() set GIF */ irq_window(); break;
 	case HV_EXIT_HLT: exit_hlt(v); break;
 	case HV_EXIT_IRET: exit_iret(v); break;
 	case HV_EXIT_EXC: exit_exception(v); break;
-	case HV_EXIT_PIO:
-		vcpu_upcall(v, x->pio.string ? ABI_UP_PIO_STRING
-			       : x->pio.in   ? ABI_UP_PIO_IN
-					     : ABI_UP_PIO_OUT);
-		break;
+	case HV_EXIT_PIO: vcpu_upcall(v, ABI_UP_PIO_STRING); break;
 	case HV_EXIT_NPF:
 		if (x->cut.valid) { /* RIP's instruction is not what touched it */
 			vcpu_end(v, VM_END_EMULATION, 0,
@@ -340,8 +400,8 @@ void vcpu_exit_open(struct vcpu *v)
 		vcpu_end(v, VM_END_TRIPLE_FAULT, 0, "triple fault at %lx", v->hv.rip);
 		break;
 	case HV_EXIT_INVALID:
-		vcpu_end(v, VM_END_BAD_STATE, 0, "the processor refused its state at %lx",
-			 v->hv.rip);
+		vcpu_end(v, VM_END_BAD_STATE, 0, "the processor refused its state at %lx%s%s",
+			 v->hv.rip, x->raw.why ? ": " : "", x->raw.why ? x->raw.why : "");
 		break;
 	default:
 		vcpu_end(v, VM_END_BAD_STATE, 0, "unexpected exit %lx (%lx, %lx)", x->raw.code,

@@ -15,8 +15,8 @@
 
 #define STOP_WAIT_MS 20u
 #define LOG_LINES 24u
-#define STACK_WORDS 512u /* looked at */
-#define STACK_NAMES 32u	 /* shown */
+#define STACK_WORDS (KSTACK_SIZE / 8) /* looked at */
+#define STACK_NAMES 32u		      /* shown */
 #define REBOOT_DELAY_US 3000000u
 
 bool panic_reboot;
@@ -156,8 +156,8 @@ static bool peek(u64 addr, u64 *value)
 /* Without frame pointers: every word that points into a function. */
 static void say_stack(u64 sp)
 {
-	u64 word;
-	u32 shown = 0;
+	u64 word, last = 0;
+	u32 shown = 0, again = 0;
 
 	say("stack %016llx:\n", (unsigned long long)sp);
 	if (!peek(sp, &word)) /* in the guard below a stack: go up to it */
@@ -165,11 +165,21 @@ static void say_stack(u64 sp)
 	for (u32 i = 0; i < STACK_WORDS && shown < STACK_NAMES; i++) {
 		if (!peek((sp & ~7ull) + i * 8, &word))
 			break;
-		if (is_code(word)) {
-			say_address("   ", word);
-			shown++;
+		if (!is_code(word))
+			continue;
+		if (word == last) { /* recursion */
+			again++;
+			continue;
 		}
+		if (again)
+			say("    %u times more\n", again);
+		again = 0;
+		last = word;
+		say_address("   ", word);
+		shown++;
 	}
+	if (again)
+		say("    %u times more\n", again);
 }
 
 NORETURN static void finish(void)

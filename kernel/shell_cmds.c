@@ -7,6 +7,7 @@
 #include "kernel/log.h"
 #include "kernel/print.h"
 #include "kernel/shell.h"
+#include "kernel/shell_extra.h"
 #include "kernel/string.h"
 #include "kernel/version.h"
 
@@ -246,7 +247,7 @@ static void cmd_mem(int argc UNUSED, char **argv UNUSED)
 	u32 i;
 
 	host_memory(&m);
-	own = m.image + m.tables + m.structs;
+	own = m.image + m.structs;
 	shell_printf("%-17s %10s %9s %9s %9s %9s  (KiB)\n", "VM", "GUEST-RAM", "MONITOR", "TABLES",
 		     "KERNEL", "CONSOLE");
 	for (i = 0; i < vm_count(); i++) {
@@ -269,8 +270,7 @@ static void cmd_mem(int argc UNUSED, char **argv UNUSED)
 	print_mem("  guest RAM", guests);
 	print_mem("  hypervisor", own + per_vm);
 	print_mem("    kernel and monitor image", m.image);
-	print_mem("    page tables of the host", m.tables);
-	print_mem("    structures, stacks, shell", m.structs);
+	print_mem("    page tables, stacks, structures", m.structs);
 	print_mem("    for its VMs", per_vm);
 }
 
@@ -336,6 +336,7 @@ const struct shell_command shell_commands[] = {
 	{ "version", "", "version, platform, uptime", 0, 0, cmd_version },
 	{ "reboot", "", "stop all VMs, restart the machine", 0, 0, cmd_reboot },
 	{ "poweroff", "", "stop all VMs, switch the machine off", 0, 0, cmd_poweroff },
+	SHELL_EXTRA_COMMANDS
 };
 
 const u32 shell_command_count = ARRAY_SIZE(shell_commands);

@@ -12,15 +12,20 @@
 #include "kernel/pages.h"
 #include "kernel/string.h"
 
-_Static_assert(SPACE_EXTENTS * sizeof(struct extent) <= PAGE_SIZE, "one page");
+_Static_assert(SPACE_RAM_MAX / CHUNK_SIZE * sizeof(struct extent) <= CHUNK_SIZE, "one chunk");
 _Static_assert(SPACE_UPAGES * sizeof(hpa_t) <= PAGE_SIZE, "one page");
 
 #define USER_END (1ull << 47)
 
-enum err space_create(struct space *s, u16 owner)
+enum err space_create(struct space *s, u16 owner, u64 ram)
 {
+	u64 list = ALIGN_UP(ram / CHUNK_SIZE * sizeof(struct extent), PAGE_SIZE);
+
 	*s = (struct space){ .owner = owner };
-	s->extents = kpage_alloc(owner);
+	if (!ram || ram > SPACE_RAM_MAX)
+		return ERR_NOMEM;
+	s->extent_pages = (u32)(list / PAGE_SIZE);
+	s->extents = kpages_alloc(s->extent_pages, owner);
 	s->upages = kpage_alloc(owner);
 	if (!s->extents || !s->upages)
 		return ERR_NOMEM;
@@ -49,10 +54,10 @@ enum err space_add_ram(struct space *s, gpa_t gpa)
 		return ERR_NOMEM;
 	if (last && last->gpa + last->size == gpa && last->hpa + last->size == hpa) {
 		last->size += CHUNK_SIZE;
-	} else if (s->extent_count < SPACE_EXTENTS) {
+	} else if (s->extent_count < s->extent_pages * PAGE_SIZE / sizeof(struct extent)) {
 		s->extents[s->extent_count++] = (struct extent){ gpa, hpa, CHUNK_SIZE };
 	} else {
-		chunk_free(hpa, s->owner); /* memory is in too many pieces */
+		chunk_free(hpa, s->owner); /* more than was asked room for */
 		return ERR_NOMEM;
 	}
 	/* from here on the extent list owns the chunk, mapped or not */
@@ -123,7 +128,7 @@ bool space_release_step(struct space *s)
 		mmu_fini(&s->nested);
 	}
 	if (s->extents)
-		kpage_free(s->extents, s->owner);
+		kpages_free(s->extents, s->extent_pages, s->owner);
 	if (s->upages)
 		kpage_free(s->upages, s->owner);
 	*s = (struct space){ .owner = s->owner };

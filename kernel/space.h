@@ -16,21 +16,22 @@ struct extent {
 	hpa_t hpa;
 	u64 size; /* a multiple of CHUNK_SIZE */
 };
-#define SPACE_EXTENTS 170 /* what fits a page */
 #define SPACE_UPAGES 512
 
 struct space {
 	struct mmu user;	/* the monitor's; its CR3 while a vCPU runs */
 	struct mmu nested;	/* NPT or EPT */
-	struct extent *extents; /* one page */
-	u32 extent_count;
+	struct extent *extents; /* room for one per chunk: memory may be in pieces */
+	u32 extent_pages, extent_count;
 	hpa_t *upages; /* one page: the monitor's own 4 KiB pages */
 	u32 upage_count;
 	u16 owner;
 };
 
-/* Empty tables, kernel half in place; ERR_NOMEM. */
-enum err space_create(struct space *s, u16 owner) MUST_CHECK;
+/* Empty tables, kernel half in place, room for ram bytes of guest RAM (at most
+ * SPACE_RAM_MAX); ERR_NOMEM. */
+enum err space_create(struct space *s, u16 owner, u64 ram) MUST_CHECK;
+#define SPACE_RAM_MAX GIB(170) /* its extents fit one chunk */
 /* One more chunk of guest RAM at gpa, mapped on both sides; ERR_NOMEM. */
 enum err space_add_ram(struct space *s, gpa_t gpa) MUST_CHECK;
 /* Fresh, zeroed pages of the monitor's own; prot as in mmu_map (USER implied). */

@@ -9,16 +9,13 @@
  */
 #include "arch/cpu.h"
 #include "arch/x86.h"
+#include "kernel/budget.h"
 #include "kernel/control_regs.h"
 #include "kernel/monitor.h"
 #include "kernel/percpu.h"
 #include "kernel/string.h"
 #include "kernel/vcpu.h"
 #include "kernel/vm.h"
-
-/* How long one upcall may take; START copies images. */
-#define BUDGET_S 5
-#define BUDGET_START_S 60
 
 #define FIN(name) BIT(ABI_FIN_##name)
 
@@ -57,21 +54,12 @@ void vcpu_fill_regs(struct vcpu *v)
 	hv->get_mmu(&v->hv, (struct hv_state *)&p->state, &p->cpl);
 }
 
-static void fill_page(struct vcpu *v, u32 reason)
+static NOINLINE void fill_page(struct vcpu *v, u32 reason)
 {
 	const struct hv_exit *x = &v->hv.exit;
 	struct abi_vcpu *p = v->page;
 
 	switch (reason) {
-	case ABI_UP_PIO_OUT:
-		p->value = (u32)v->hv.gpr[HV_RAX];
-		if (x->pio.size < 4)
-			p->value &= (1u << 8 * x->pio.size) - 1;
-		/* fall through */
-	case ABI_UP_PIO_IN:
-		p->port = x->pio.port;
-		p->size = x->pio.size;
-		break;
 	case ABI_UP_PIO_STRING:
 		p->port = x->pio.port;
 		p->size = x->pio.size;
@@ -99,23 +87,41 @@ static void fill_page(struct vcpu *v, u32 reason)
 		v->eoi_pending = false;
 		break;
 	}
-	p->next_rip = x->insn_len ? v->hv.rip + x->insn_len : 0;
+}
+
+/* The commonest by far. */
+static inline void fill_pio(struct vcpu *v, u32 reason)
+{
+	static const u32 mask[8] = { 0, 0xff, 0xffff, 0, 0xffffffff }; /* by size, 3 bits wide */
+	const struct hv_exit *x = &v->hv.exit;
+
+	v->page->port = x->pio.port;
+	v->page->size = x->pio.size;
+	if (reason == ABI_UP_PIO_OUT)
+		v->page->value = v->hv.gpr[HV_RAX] & mask[x->pio.size];
 }
 
 void vcpu_upcall(struct vcpu *v, u32 reason)
 {
 	struct abi_vcpu *p = v->page;
 
-	fill_page(v, reason);
+	if (likely(reason == ABI_UP_PIO_IN || reason == ABI_UP_PIO_OUT))
+		fill_pio(v, reason);
+	else
+		fill_page(v, reason);
 	p->reason = reason;
-	p->events = __atomic_exchange_n(&v->events, 0, __ATOMIC_ACQ_REL);
+	p->events = 0;
+	if (unlikely(__atomic_load_n(&v->events, __ATOMIC_RELAXED)))
+		p->events = __atomic_exchange_n(&v->events, 0, __ATOMIC_ACQ_REL);
 	v->upcall = reason;
 	v->upcall_active = true;
-	v->upcall_start = v->stats.tsc_monitor;
-	v->uctx.resume = USER_FRESH;
-	v->uctx.rip = monitor_entry();
-	v->uctx.gpr[HV_RSP] = ABI_STACK_TOP(v->id);
-	v->uctx.gpr[HV_RDI] = ABI_VCPU_PAGE(v->id);
+	v->upcall_start = v->stats.tsc_monitor + v->stats.tsc_kernel;
+	v->uctx.gpr[HV_RDI] = v->page_va;
+	if (unlikely(v->uctx.resume != USER_FRESH)) { /* else as the last upcall left it */
+		v->uctx.resume = USER_FRESH;
+		v->uctx.rip = monitor_entry();
+		v->uctx.gpr[HV_RSP] = ABI_STACK_TOP(v->id);
+	}
 	v->stats.upcalls++;
 }
 
@@ -135,7 +141,7 @@ static void finish_in(struct vcpu *v, u64 value)
 /* What a guest may have in RFLAGS; IF, IOPL and VM are the guest's own affair. */
 #define RFLAGS_DEFINED 0x3f7fd5ull
 
-static void finish_regs(struct vcpu *v, u64 len)
+static NOINLINE void finish_regs(struct vcpu *v, u64 len)
 {
 #pragma GCC unroll 16
 	for (u32 i = 0; i < HV_GPRS; i++)
@@ -145,7 +151,7 @@ static void finish_regs(struct vcpu *v, u64 len)
 	vcpu_advance(v, (u32)len);
 }
 
-static bool finish_fault(struct vcpu *v, u64 vector, u64 error, u64 cr2)
+static NOINLINE bool finish_fault(struct vcpu *v, u64 vector, u64 error, u64 cr2)
 {
 	const u32 with_error = BIT(EXC_DF) | BIT(EXC_TS) | BIT(EXC_NP) | BIT(EXC_SS) | BIT(EXC_GP) |
 			       BIT(EXC_PF) | BIT(EXC_AC);
@@ -158,7 +164,7 @@ static bool finish_fault(struct vcpu *v, u64 vector, u64 error, u64 cr2)
 	return true;
 }
 
-static bool finish_intack(struct vcpu *v, u64 vector)
+static NOINLINE bool finish_intack(struct vcpu *v, u64 vector)
 {
 	if (vector > 256)
 		return false;
@@ -170,7 +176,7 @@ static bool finish_intack(struct vcpu *v, u64 vector)
 	return true;
 }
 
-static bool finish_dr(struct vcpu *v, u64 nr, u64 value, u64 len)
+static NOINLINE bool finish_dr(struct vcpu *v, u64 nr, u64 value, u64 len)
 {
 	if (nr > 7 || nr == 4 || nr == 5)
 		return false;
@@ -187,7 +193,7 @@ static bool finish_dr(struct vcpu *v, u64 nr, u64 value, u64 len)
 	return true;
 }
 
-static bool finish_lapic_write(struct vcpu *v, u64 offset, u64 value, u64 len)
+static NOINLINE bool finish_lapic_write(struct vcpu *v, u64 offset, u64 value, u64 len)
 {
 	if (offset >= LAPIC_MMIO_SIZE || value > 0xffffffff || len > 15)
 		return false;
@@ -198,7 +204,7 @@ static bool finish_lapic_write(struct vcpu *v, u64 offset, u64 value, u64 len)
 	return true;
 }
 
-static bool finish_lapic_read(struct vcpu *v, u64 offset, u64 gpr, u64 len)
+static NOINLINE bool finish_lapic_read(struct vcpu *v, u64 offset, u64 gpr, u64 len)
 {
 	u64 value = 0xffffffff;
 
@@ -213,7 +219,7 @@ static bool finish_lapic_read(struct vcpu *v, u64 offset, u64 gpr, u64 len)
 }
 
 /* SYS_FINISH: false: it makes no sense, and nothing was done. */
-static bool finish(struct vcpu *v)
+static NOINLINE bool finish(struct vcpu *v)
 {
 	const u64 *r = v->uctx.gpr;
 	u64 kind = r[HV_RDI], a = r[HV_RSI], b = r[HV_RDX], c = r[HV_R10];
@@ -258,14 +264,6 @@ static bool finish(struct vcpu *v)
 	}
 }
 
-static void account(struct vcpu *v, u64 *to)
-{
-	u64 now = rdtsc();
-
-	*to += now - v->tsc_mark;
-	v->tsc_mark = now;
-}
-
 static void monitor_fault(struct vcpu *v)
 {
 	const struct user_fault *f = user_fault();
@@ -279,16 +277,16 @@ static bool over_budget(const struct vcpu *v)
 {
 	u64 seconds = v->upcall == ABI_UP_START ? BUDGET_START_S : BUDGET_S;
 
-	return v->stats.tsc_monitor - v->upcall_start > seconds * tsc_hz;
+	return v->stats.tsc_monitor + v->stats.tsc_kernel - v->upcall_start > seconds * tsc_hz;
 }
 
 void vcpu_upcall_run(struct vcpu *v)
 {
 	while (v->upcall_active && !v->ended) {
-		account(v, &v->stats.tsc_kernel);
+		vcpu_account(v, &v->stats.tsc_kernel);
 		enum user_exit why = user_run(&v->uctx);
 
-		account(v, &v->stats.tsc_monitor);
+		vcpu_account(v, &v->stats.tsc_monitor);
 		if (likely(why == USER_SYSCALL)) {
 			if (v->uctx.gpr[HV_RAX] != ABI_SYS_FINISH) {
 				vcpu_syscall(v);

@@ -20,8 +20,8 @@
 
 u64 vcpu_footprint(void)
 {
-	/* the structure, the FPU area, the shared page and the VMCB or VMCS */
-	return (VCPU_PAGES + FPU_PAGES + 2) * PAGE_SIZE;
+	/* the structure, the FPU area, the shared page, and the vendor's */
+	return (VCPU_PAGES + FPU_PAGES + 1 + hv->area_pages) * PAGE_SIZE;
 }
 
 /* Timers run in the timer interrupt of the vCPU's own CPU. */
@@ -64,9 +64,11 @@ static void set_up(struct vcpu *v, struct vm *vm)
 	v->lapic_timer.fn = lapic_timer_fn;
 	v->monitor_timer.fn = monitor_timer_fn;
 	v->nudge.fn = nudge_fn;
+	v->uctx.resume = USER_IRET; /* nothing of an upcall stands in it yet */
 	v->tsc_base_offset = 0 - vm->tsc_start;
 	v->tsc_offset = v->tsc_base_offset;
 	v->xcr0 = XCR0_X87;
+	v->leaf1_cr4 = ~0ull;
 	fpu_reset(v->fpu);
 }
 
@@ -85,6 +87,7 @@ enum err vcpu_create(struct vm *vm, u32 id, u32 cpu, struct vcpu **out)
 		goto fail;
 	set_up(v, vm);
 	v->hv.nested_root = vm->space.nested.root;
+	v->hv.cr4_allowed = vm->cpuid.cr4;
 	if (hv->vcpu_init(&v->hv, v->tsc_offset, vm->id) != OK)
 		goto fail;
 	if (space_map_user(&vm->space, ABI_VCPU_PAGE(id), phys_of(v->page), PAGE_SIZE,
@@ -93,6 +96,7 @@ enum err vcpu_create(struct vm *vm, u32 id, u32 cpu, struct vcpu **out)
 			   MMU_R | MMU_W) != OK)
 		goto fail;
 	v->page->id = id;
+	v->page_va = ABI_VCPU_PAGE(id);
 	vcpu_upcall(v, ABI_UP_START);
 	*out = v;
 	return OK;
@@ -117,7 +121,7 @@ void vcpu_attach(struct vcpu *v)
 {
 	write_cr3(v->vm->space.user.root);
 	/* nothing that the last VM trained steers this one */
-	if (cpu_has(CPU_IBPB))
+	if (cpu_has(CPU_IBPB) || cpu_has(CPU_IBRS_IBPB)) /* AMD's bit, Intel's bit */
 		wrmsr(MSR_PRED_CMD, 1);
 	fpu_load(v->fpu);
 	if (cpu_has(CPU_XSAVE))
@@ -192,8 +196,9 @@ static bool choose_event(struct vcpu *v)
 		return true;
 	if (!free || !(h->rflags & RFLAGS_IF)) {
 		h->want_window = 1;
-		/* while one external interrupt is injected no window can be had */
-		if (h->inject.valid && h->inject.type == HV_EVENT_EXTINT)
+		/* while one external interrupt is injected no window can be had;
+		 * and Bochs 2.7 opens one only where IF goes from 0 to 1 */
+		if (h->rflags & RFLAGS_IF)
 			nudge(v);
 		return true;
 	}
@@ -220,34 +225,21 @@ static void requeue_cut(struct vcpu *v)
 	vcpu_request(v, VCPU_REQ_EVENT);
 }
 
-static u32 trace_info(const struct hv_exit *x)
-{
-	switch (x->reason) {
-	case HV_EXIT_PIO: return x->pio.port;
-	case HV_EXIT_NPF: return (u32)x->npf.gpa;
-	case HV_EXIT_RDMSR:
-	case HV_EXIT_WRMSR: return x->msr.index;
-	case HV_EXIT_EXC: return x->exc.vector;
-	default: return 0;
-	}
-}
-
 static inline void run_once(struct vcpu *v)
 {
-	u64 now = rdtsc();
-	struct vcpu_trace *t;
+	struct vcpu_trace *t = &v->trace[v->trace_next++ & (VCPU_TRACE - 1)];
 
-	v->stats.tsc_kernel += now - v->tsc_mark;
 	hv->run(&v->hv);
-	v->tsc_mark = rdtsc();
-	v->stats.tsc_guest += v->tsc_mark - now;
 	v->stats.exits[v->hv.exit.reason]++;
-	t = &v->trace[v->trace_next++ & (VCPU_TRACE - 1)];
 	t->rip = v->hv.rip;
 	t->reason = v->hv.exit.reason;
-	t->info = trace_info(&v->hv.exit);
+	t->info = v->hv.exit.word;
 	if (unlikely(v->hv.exit.cut.valid))
 		requeue_cut(v);
+	/* what waits for a window may have it after this instruction: see then
+	 * rather than by an exit of its own, which Bochs 2.7 would not make */
+	if (unlikely(v->hv.want_window))
+		vcpu_request(v, VCPU_REQ_EVENT);
 	if (unlikely(v->nmi_iret && v->hv.rip != v->iret_rip)) { /* its IRET ran */
 		v->nmi_iret = false;
 		v->nmi_blocked = false;
@@ -255,11 +247,13 @@ static inline void run_once(struct vcpu *v)
 	}
 }
 
-/* In the guest, as long as exits can be answered closed. */
-static void run_closed(struct vcpu *v)
+/* In the guest, as long as exits can be answered closed; their few hundred
+ * instructions count as the guest's time. True: one cannot. */
+static bool run_closed(struct vcpu *v)
 {
 	bool again = true;
 
+	vcpu_account(v, &v->stats.tsc_kernel);
 	hv->close();
 	while (again) {
 		u32 requests = __atomic_load_n(&v->requests, __ATOMIC_ACQUIRE);
@@ -273,11 +267,24 @@ static void run_closed(struct vcpu *v)
 			}
 		}
 		run_once(v);
-		again = vcpu_exit_closed(v);
+		again = (VCPU_CLOSED_EXITS >> v->hv.exit.reason & 1) && vcpu_exit_closed(v);
 	}
+	vcpu_account(v, &v->stats.tsc_guest);
 	hv->open(&v->hv);
-	if (!again)
+	return !again;
+}
+
+/* In the guest and, for the exits that need it, in the monitor, until
+ * something else is due. */
+static void run_guest(struct vcpu *v)
+{
+	do {
+		if (!run_closed(v))
+			return;
 		vcpu_exit_open(v);
+		if (v->upcall_active)
+			vcpu_upcall_run(v);
+	} while (!v->held && !__atomic_load_n(&v->requests, __ATOMIC_ACQUIRE));
 }
 
 /* What waits for the monitor while no exit does. */
@@ -322,6 +329,6 @@ enum vcpu_leave vcpu_run(struct vcpu *v)
 			vcpu_upcall(v, ABI_UP_INTACK);
 			continue;
 		}
-		run_closed(v);
+		run_guest(v);
 	}
 }

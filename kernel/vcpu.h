@@ -12,6 +12,7 @@
 
 #include "arch/hv.h"
 #include "arch/user.h"
+#include "arch/x86.h"
 #include "kernel/abi.h"
 #include "kernel/lapic.h"
 #include "kernel/msrs.h"
@@ -33,7 +34,7 @@ enum vcpu_leave {
 struct vcpu_trace {
 	u64 rip;
 	u32 reason;
-	u32 info; /* port, MSR, vector, or the low half of a gpa */
+	u32 info; /* the first four bytes of the exit's details: port, MSR, gpa, ... */
 };
 #define VCPU_TRACE 16 /* a power of two */
 
@@ -54,23 +55,33 @@ struct vcpu {
 	u32 id;
 	u32 cpu; /* the physical CPU that it belongs on */
 
-	bool halted;	    /* in HLT */
-	bool nmi_pending;   /* one NMI is latched */
-	bool nmi_blocked;   /* from an NMI's delivery to its IRET */
-	bool nmi_iret;	    /* that IRET runs at the next entry */
-	bool extint;	    /* the PIC's INTR wire */
-	bool eoi_pending;   /* a level-triggered EOI waits to be told */
-	bool upcall_active; /* uctx stands in the middle of an upcall */
-	bool stop_asked;    /* SYS_STOP: the VM ends with this upcall */
-	bool ended;
+	union {
+		struct {
+			bool halted;	    /* in HLT */
+			bool upcall_active; /* uctx stands in the middle of an upcall */
+			bool ended;
+			bool pad;
+		};
+		u32 held; /* any of these: the guest must not be entered */
+	};
+	bool nmi_pending; /* one NMI is latched */
+	bool nmi_blocked; /* from an NMI's delivery to its IRET */
+	bool nmi_iret;	  /* that IRET runs at the next entry */
+	bool extint;	  /* the PIC's INTR wire */
+	bool eoi_pending; /* a level-triggered EOI waits to be told */
+	bool stop_asked;  /* SYS_STOP: the VM ends with this upcall */
 	u8 eoi_vector;
 
 	u32 upcall;	  /* enum abi_upcall under way */
-	u64 upcall_start; /* stats.tsc_monitor then */
+	u64 upcall_start; /* stats.tsc_monitor + tsc_kernel then */
+	u64 watched;	  /* stats.upcalls when the watchdog last looked; CPU 0's */
 	u64 iret_rip;	  /* with nmi_iret: where that IRET stands */
 	struct user_ctx uctx;
 	struct abi_vcpu *page; /* the kernel's alias of the shared page */
+	u64 page_va;	       /* where the monitor sees it */
 
+	u32 leaf1[4];  /* CPUID leaf 1 as the guest sees it now */
+	u64 leaf1_cr4; /* under this CR4; ~0: not known */
 	struct lapic lapic;
 	struct msr_state msrs;
 	u64 xcr0;		    /* the guest's, as of the last detach */
@@ -117,12 +128,33 @@ static inline u64 vcpu_guest_tsc(const struct vcpu *v, u64 host_tsc)
 	return host_tsc + v->tsc_offset;
 }
 
-/* exits.c: act on hv.exit. True: go on in the guest without opening. */
+/* exits.c: act on hv.exit, one of VCPU_CLOSED_EXITS. True: go on in the guest
+ * without opening. */
 bool vcpu_exit_closed(struct vcpu *v);
+#define VCPU_CLOSED_EXITS \
+	(BIT(HV_EXIT_CPUID) | BIT(HV_EXIT_RDMSR) | BIT(HV_EXIT_WRMSR) | BIT(HV_EXIT_HYPERCALL) | \
+	 BIT(HV_EXIT_WINDOW) | BIT(HV_EXIT_XSETBV) | BIT(HV_EXIT_SKIP) | BIT(HV_EXIT_UD) | \
+	 BIT(HV_EXIT_GP) | BIT(HV_EXIT_CR) | BIT(HV_EXIT_NMI_WINDOW))
 /* The same for those that vcpu_exit_closed refused; open. */
 void vcpu_exit_open(struct vcpu *v);
+/* The time since the last call goes to one of stats' accounts. */
+static inline void vcpu_account(struct vcpu *v, u64 *to)
+{
+	u64 now = rdtsc();
+
+	*to += now - v->tsc_mark;
+	v->tsc_mark = now;
+}
+/* An instruction that was carried out here ends RF, and is single-stepped here. */
+void vcpu_advance_flags(struct vcpu *v, u32 len);
 /* RIP moves on: the one place. len 0: unknown, nothing moves. */
-void vcpu_advance(struct vcpu *v, u32 len);
+static inline void vcpu_advance(struct vcpu *v, u32 len)
+{
+	v->hv.rip += len;
+	v->hv.shadow = 0;
+	if (unlikely(v->hv.rflags & (RFLAGS_TF | RFLAGS_RF)))
+		vcpu_advance_flags(v, len);
+}
 /* Queue an exception for the next entry. */
 void vcpu_inject(struct vcpu *v, u8 vector, bool has_error, u32 error);
 static inline void vcpu_inject_gp(struct vcpu *v)

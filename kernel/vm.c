@@ -49,8 +49,6 @@ const char *vm_state_name(const struct vm *vm)
 		return "invalid";
 	if (vm->state == VM_OFF && end_policy[vm->end] == END_CRASH)
 		return "failed";
-	if (vm->state == VM_RUNNING && vm->vcpus[0]->halted)
-		return "halted";
 	return names[vm->state];
 }
 
@@ -249,7 +247,7 @@ static bool start_step(struct vm *vm)
 		vm->stop_asked = false;
 		vm->parked = 0;
 		vm->vcpu_count = 0;
-		if (space_create(&vm->space, vm->id) != OK || build(vm) != OK) {
+		if (space_create(&vm->space, vm->id, vm->config->memory) != OK || build(vm) != OK) {
 			fail_start(vm);
 			return true;
 		}

@@ -19,8 +19,8 @@
 
 #define VM_STATES(X) \
 	X(OFF, "stopped") \
-	X(STARTING, "starting") X(RUNNING, "running") X(STOPPING, "stopping") \
-		X(RELEASING, "stopping")
+	X(STARTING, "starting") \
+	X(RUNNING, "running") X(STOPPING, "stopping") X(RELEASING, "stopping")
 
 enum vm_state {
 #define X(name, text) VM_##name,

@@ -282,7 +282,7 @@ static void soft_off(struct aml *a)
 
 u32 dsdt_build(u8 *buf, u32 cap)
 {
-	struct aml a = {buf, 0, cap};
+	struct aml a = { buf, 0, cap };
 	u32 scope;
 
 	soft_off(&a);

@@ -176,7 +176,7 @@ static void seal(struct header *h, const char *signature, u8 revision, u32 lengt
 
 static struct gas io_register(u32 port, u32 bytes, u32 access)
 {
-	return (struct gas){GAS_IO, (u8)(bytes * 8), 0, (u8)access, port};
+	return (struct gas){ GAS_IO, (u8)(bytes * 8), 0, (u8)access, port };
 }
 
 #define TABLE(field) (BOARD_ACPI + (u32)offsetof(struct tables, field))
@@ -218,15 +218,18 @@ static void build_madt(struct tables *t)
 	t->apic.madt.lapic = BOARD_LAPIC;
 	t->apic.madt.flags = MADT_PCAT_COMPAT;
 	t->apic.ioapic = (struct madt_ioapic){
-		1, sizeof(struct madt_ioapic), BOARD_IOAPIC_ID, 0, BOARD_IOAPIC, 0};
+		1, sizeof(struct madt_ioapic), BOARD_IOAPIC_ID, 0, BOARD_IOAPIC, 0
+	};
 	t->apic.pit = (struct madt_override){
-		2, sizeof(struct madt_override), 0, BOARD_IRQ_PIT, BOARD_GSI_PIT, 0};
+		2, sizeof(struct madt_override), 0, BOARD_IRQ_PIT, BOARD_GSI_PIT, 0
+	};
 	t->apic.sci = (struct madt_override){
-		2, sizeof(struct madt_override), 0, BOARD_IRQ_SCI, BOARD_IRQ_SCI, MADT_LEVEL_HIGH};
-	t->apic.nmi = (struct madt_nmi){4, sizeof(struct madt_nmi), MADT_ALL_CPUS, 0, 1};
+		2, sizeof(struct madt_override), 0, BOARD_IRQ_SCI, BOARD_IRQ_SCI, MADT_LEVEL_HIGH
+	};
+	t->apic.nmi = (struct madt_nmi){ 4, sizeof(struct madt_nmi), MADT_ALL_CPUS, 0, 1 };
 	for (u32 i = 0; i < vm->vcpus; i++)
-		t->apic.lapic[i] = (struct madt_lapic){0, sizeof(struct madt_lapic), (u8)i, (u8)i,
-						       MADT_ENABLED};
+		t->apic.lapic[i] = (struct madt_lapic){ 0, sizeof(struct madt_lapic), (u8)i, (u8)i,
+							MADT_ENABLED };
 	seal(&t->apic.madt.h, "APIC", 5,
 	     (u32)(offsetof(struct tables, apic.lapic) - offsetof(struct tables, apic) +
 		   vm->vcpus * sizeof(struct madt_lapic)));

@@ -11,11 +11,11 @@ u32 e820_build(struct e820_entry map[E820_MAX])
 {
 	u32 n = 0;
 
-	map[n++] = (struct e820_entry){0, BOARD_EBDA, E820_RAM};
-	map[n++] = (struct e820_entry){BOARD_EBDA, BOARD_HOLE_END - BOARD_EBDA, E820_RESERVED};
-	map[n++] = (struct e820_entry){BOARD_HOLE_END, vm->ram_low - BOARD_HOLE_END, E820_RAM};
+	map[n++] = (struct e820_entry){ 0, BOARD_EBDA, E820_RAM };
+	map[n++] = (struct e820_entry){ BOARD_EBDA, BOARD_HOLE_END - BOARD_EBDA, E820_RESERVED };
+	map[n++] = (struct e820_entry){ BOARD_HOLE_END, vm->ram_low - BOARD_HOLE_END, E820_RAM };
 	if (vm->ram_high)
-		map[n++] = (struct e820_entry){ABI_RAM_HIGH_BASE, vm->ram_high, E820_RAM};
+		map[n++] = (struct e820_entry){ ABI_RAM_HIGH_BASE, vm->ram_high, E820_RAM };
 	return n;
 }
 

@@ -76,7 +76,8 @@ static inline const struct io_range *range_of(enum io_space space, u64 addr, u32
 	return likely(size <= r->len - (addr - r->base)) ? r : NULL;
 }
 
-static u64 read_bytes(enum io_space space, u64 addr, u32 size)
+/* An access that no one range holds: byte by byte. */
+static __attribute__((noinline)) u64 read_bytes(enum io_space space, u64 addr, u32 size)
 {
 	u64 value = 0;
 
@@ -87,6 +88,17 @@ static u64 read_bytes(enum io_space space, u64 addr, u32 size)
 		value |= (byte & 0xff) << (8 * i);
 	}
 	return value;
+}
+
+static __attribute__((noinline)) void write_bytes(enum io_space space, u64 addr, u32 size,
+						  u64 value)
+{
+	for (u32 i = 0; i < size; i++) {
+		const struct io_range *r = iomap_find(space, addr + i);
+
+		if (r && r->write)
+			r->write(r->dev, addr + i - r->base, 1, (value >> (8 * i)) & 0xff);
+	}
 }
 
 u64 iomap_read(enum io_space space, u64 addr, u32 size)
@@ -110,11 +122,7 @@ void iomap_write(enum io_space space, u64 addr, u32 size, u64 value)
 			r->write(r->dev, addr - r->base, size, value);
 		return;
 	}
-	for (u32 i = 0; i < size; i++) {
-		r = iomap_find(space, addr + i);
-		if (r && r->write)
-			r->write(r->dev, addr + i - r->base, 1, (value >> (8 * i)) & 0xff);
-	}
+	write_bytes(space, addr, size, value);
 }
 
 void iomap_clear(void)

@@ -54,7 +54,7 @@ static void write_bios_data(void)
 
 void load_gdt(gpa_t gdt, bool code64)
 {
-	u64 desc[LOAD_GDT_SIZE / 8] = {0};
+	u64 desc[LOAD_GDT_SIZE / 8] = { 0 };
 
 	desc[LOAD_CS / 8] = code64 ? DESC_CODE64 : DESC_CODE32;
 	desc[LOAD_DS / 8] = DESC_DATA;
@@ -70,10 +70,10 @@ void load_flat_state(struct abi_vcpu *page, gpa_t gdt)
 	page->rip = 0;
 	page->rflags = RFLAGS_FIXED;
 	for (u32 i = ABI_ES; i <= ABI_GS; i++)
-		s->seg[i] = (struct abi_segment){LOAD_DS, ATTR_DATA, 0xffffffffu, 0};
-	s->seg[ABI_CS] = (struct abi_segment){LOAD_CS, ATTR_CODE32, 0xffffffffu, 0};
-	s->seg[ABI_LDTR] = (struct abi_segment){0, ATTR_LDT, 0xffff, 0};
-	s->seg[ABI_TR] = (struct abi_segment){0, ATTR_TSS_BUSY, 0xffff, 0};
+		s->seg[i] = (struct abi_segment){ LOAD_DS, ATTR_DATA, 0xffffffffu, 0 };
+	s->seg[ABI_CS] = (struct abi_segment){ LOAD_CS, ATTR_CODE32, 0xffffffffu, 0 };
+	s->seg[ABI_LDTR] = (struct abi_segment){ 0, ATTR_LDT, 0xffff, 0 };
+	s->seg[ABI_TR] = (struct abi_segment){ 0, ATTR_TSS_BUSY, 0xffff, 0 };
 	s->gdtr_base = gdt;
 	s->gdtr_limit = LOAD_GDT_SIZE - 1;
 	s->cr0 = CR0_PE | CR0_ET;

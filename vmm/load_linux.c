@@ -289,7 +289,7 @@ static void set_state(struct abi_vcpu *page, const struct plan *p)
 
 bool linux_load(struct abi_vcpu *page, gpa_t rsdp)
 {
-	struct plan p = {0};
+	struct plan p = { 0 };
 
 	if (!read_header(&vm->kernel, &p.h) || !check_protocol(&p, vm->kernel.path) ||
 	    !check_body(&p, &vm->kernel) || !place_kernel(&p, vm->kernel.path) ||

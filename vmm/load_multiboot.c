@@ -119,7 +119,7 @@ static bool add_segment(struct plan *p, const struct segment *s)
 		return false;
 	}
 	p->seg[p->segments++] = *s;
-	p->taken[p->takens++] = (struct range){s->paddr, s->paddr + s->memsz};
+	p->taken[p->takens++] = (struct range){ s->paddr, s->paddr + s->memsz };
 	p->end = max_u64(p->end, s->paddr + s->memsz);
 	return true;
 }
@@ -128,7 +128,7 @@ static bool add_segment(struct plan *p, const struct segment *s)
 static bool plan_addresses(struct plan *p)
 {
 	struct mb_header *h = &p->header;
-	struct segment s = {0};
+	struct segment s = { 0 };
 	u64 before, end;
 
 	if (!file_read(p->file, p->header_at, h, sizeof(*h))) {
@@ -167,13 +167,13 @@ static bool read_segment(const struct abi_file *file, u8 class, u64 at, struct s
 	if (class == ELF_CLASS32) {
 		if (!file_read(file, at, &e32, sizeof(e32)))
 			return false;
-		*s = (struct segment){e32.offset, e32.filesz, e32.paddr, e32.memsz, e32.vaddr};
+		*s = (struct segment){ e32.offset, e32.filesz, e32.paddr, e32.memsz, e32.vaddr };
 		*type = e32.type;
 		return true;
 	}
 	if (!file_read(file, at, &e64, sizeof(e64)))
 		return false;
-	*s = (struct segment){e64.offset, e64.filesz, e64.paddr, e64.memsz, e64.vaddr};
+	*s = (struct segment){ e64.offset, e64.filesz, e64.paddr, e64.memsz, e64.vaddr };
 	*type = e64.type;
 	return true;
 }
@@ -296,7 +296,7 @@ static gpa_t place(struct plan *p, u64 size, gpa_t from, gpa_t to)
 		if (i == p->takens) {
 			if (at > to - size || !e820_usable(at, size))
 				return 0;
-			p->taken[p->takens++] = (struct range){at, at + size};
+			p->taken[p->takens++] = (struct range){ at, at + size };
 			return at;
 		}
 		at = ALIGN_UP(p->taken[i].end, PAGE_SIZE);
@@ -379,8 +379,8 @@ static void write_info(const struct plan *p)
 		.boot_loader_name = ADDRESS(loader),
 	};
 	for (u32 i = 0; i < count; i++)
-		b->mmap[i] = (struct mb_mmap){sizeof(struct mb_mmap) - sizeof(u32), map[i].base,
-					      map[i].size, map[i].type};
+		b->mmap[i] = (struct mb_mmap){ sizeof(struct mb_mmap) - sizeof(u32), map[i].base,
+					       map[i].size, map[i].type };
 	for (u32 i = 0; i < vm->module_count; i++) {
 		const struct abi_file *m = &vm->modules[i];
 
@@ -396,7 +396,7 @@ static void write_info(const struct plan *p)
 
 bool multiboot_load(struct abi_vcpu *page)
 {
-	struct plan p = {.file = &vm->kernel};
+	struct plan p = { .file = &vm->kernel };
 	gpa_t gdt;
 
 	if (!plan_kernel(&p) || !place_rest(&p))

@@ -38,11 +38,13 @@
 	 SVM_I2_MWAIT_ARMED | SVM_I2_XSETBV | SVM_I2_RDPRU)
 #define INTERCEPT3 (SVM_I3_INVLPGB | SVM_I3_INVLPGB_ILLEGAL | SVM_I3_MCOMMIT | SVM_I3_TLBSYNC)
 #define V_IRQ_ANY (SVM_V_IRQ | SVM_V_PRIO_MAX | SVM_V_IGN_TPR)
+#define DR7_GD BIT(13)
 #define CR_WRITES (BIT(0) | BIT(4) | BIT(8))
 #define DR_ALL 0xffff
 
 struct svm_cpu svm_cpus[MAX_CPUS];
 bool svm_has_nrip, svm_has_flush_by_asid;
+static bool inject_by_virq; /* see run() */
 static u32 asid_count;
 
 /* Disabled by firmware, and SVMDIS cannot be cleared (APM Vol. 2, 15.30.1). */
@@ -119,6 +121,7 @@ static void load(struct hv_vcpu *v)
 {
 	v->host_area = svm_cpus[this_cpu()->index].host_area;
 	v->live = 0;
+	v->flush = 1; /* others may have used up this CPU's ASIDs */
 }
 
 static void put(struct hv_vcpu *v)
@@ -146,72 +149,116 @@ static void open_gif(struct hv_vcpu *v)
 	__asm__ volatile("stgi" ::: "memory");
 }
 
-/* Hardware disarms the host's breakpoints at #VMEXIT; QEMU's TCG does not. */
-static void run_with_breakpoints(struct hv_vcpu *v)
+static void inject(struct hv_vcpu *v, struct vmcb *b)
 {
-	write_dr0(v->dr[0]);
-	write_dr1(v->dr[1]);
-	write_dr2(v->dr[2]);
-	write_dr3(v->dr[3]);
-	svm_switch(v, v->area_hpa);
-	write_dr7(0x400);
+	b->event_inj = svm_event_pack(&v->inject);
+	/* The handler of #DB finds GD clear. At an intercepted #DB hardware has seen to
+	 * that, and to the cause in DR6 (APM Vol. 2, 15.12.2); Bochs 2.7 to neither. */
+	if (v->inject.type == HV_EVENT_EXCEPTION && v->inject.vector == EXC_DB)
+		b->dr7 &= ~DR7_GD;
 }
 
 /*
- * An external interrupt is injected as a virtual interrupt (V_IRQ with its
- * vector, APM Vol. 2, 15.21.4), not by EVENTINJ: QEMU's TCG delivers the
- * latter a second time if it leaves its execution loop for reasons of its own
- * before the next exit. The caller made sure that the guest can take it, so
- * it is delivered at once, or not at all when a physical interrupt is first;
- * V_IRQ is still set then. With V_IRQ in use there is no window to wait for.
+ * What an entry seldom needs. True: an external interrupt is injected by V_IRQ.
+ *
+ * Two ways to inject an external interrupt, neither right on both emulators:
+ * - EVENTINJ, where the processor is not known better. QEMU's TCG delivers it
+ *   a second time if it leaves its execution loop for reasons of its own
+ *   before the next exit.
+ * - A virtual interrupt (V_IRQ with its vector, APM Vol. 2, 15.21.4). The
+ *   caller made sure that the guest can take it, so it is delivered at once,
+ *   or not at all when a physical interrupt is first; V_IRQ is still set then.
+ *   With V_IRQ in use there is no window to wait for. Bochs 2.7 looks at V_IRQ
+ *   only when the guest's RFLAGS.IF goes from 0 to 1: one that enters with IF
+ *   set does not get it.
+ *
+ * Bochs 2.7 also keeps physical interrupts from a guest that was entered with
+ * IF clear, until it sets IF or exits, although host IF is set (15.21.1): a
+ * guest that spins so cannot be stopped there.
  */
-static void run(struct hv_vcpu *v)
+static bool prepare_unusual(struct hv_vcpu *v, struct vmcb *b)
 {
-	struct vmcb *b = svm_vmcb(v);
-	bool virq;
+	bool virq = inject_by_virq && v->inject.valid && v->inject.type == HV_EVENT_EXTINT;
 
+	if (virq) {
+		b->int_ctl |= V_IRQ_ANY | (u64)v->inject.vector << SVM_V_VECTOR_SHIFT;
+		b->intercept1 &= ~SVM_I1_VINTR;
+	} else {
+		if (v->inject.valid)
+			inject(v, b);
+		if (v->want_window)
+			b->int_ctl |= V_IRQ_ANY;
+	}
+	v->inject.valid = 0;
+	if (v->watch_iret)
+		b->intercept1 |= SVM_I1_IRET;
+	if (v->flush) {
+		b->tlb_control =
+			asid_prepare(&svm_cpus[this_cpu()->index].asid, v, svm_has_flush_by_asid);
+		b->asid = v->asid;
+	}
+	if (v->breakpoints) {
+		write_dr0(v->dr[0]);
+		write_dr1(v->dr[1]);
+		write_dr2(v->dr[2]);
+		write_dr3(v->dr[3]);
+	}
+	return virq;
+}
+
+static void clear_unusual(struct hv_vcpu *v, struct vmcb *b)
+{
+	b->event_inj = 0;
+	b->intercept1 = INTERCEPT1;
+	b->tlb_control = SVM_TLB_NONE;
+	/* hardware disarms the host's breakpoints at #VMEXIT; QEMU's TCG does not */
+	if (v->breakpoints)
+		write_dr7(0x400);
+}
+
+/* Guest registers in, VMRUN, guest registers out. */
+static inline __attribute__((always_inline)) void enter(struct hv_vcpu *v, struct vmcb *b)
+{
 	b->rax = v->gpr[HV_RAX];
 	b->rsp = v->gpr[HV_RSP];
 	b->rip = v->rip;
 	b->rflags = v->rflags;
 	b->int_shadow = v->shadow;
-	b->event_inj = 0;
-	b->int_ctl = SVM_V_INTR_MASKING | v->tpr;
-	b->intercept1 = v->watch_iret ? INTERCEPT1 | SVM_I1_IRET : INTERCEPT1;
-	virq = v->inject.valid && v->inject.type == HV_EVENT_EXTINT;
-	if (unlikely(virq)) {
-		b->int_ctl |= V_IRQ_ANY | (u64)v->inject.vector << SVM_V_VECTOR_SHIFT;
-		b->intercept1 &= ~SVM_I1_VINTR;
-	} else {
-		if (unlikely(v->inject.valid))
-			b->event_inj = svm_event_pack(&v->inject);
-		if (unlikely(v->want_window))
-			b->int_ctl |= V_IRQ_ANY;
-	}
-	v->inject.valid = 0;
-	if (unlikely(!v->live || v->flush)) {
-		/* another vCPU can have used up this CPU's ASIDs only while open */
-		b->tlb_control =
-			asid_prepare(&svm_cpus[this_cpu()->index].asid, v, svm_has_flush_by_asid);
-		b->asid = v->asid;
-		if (!v->live)
-			svm_vmload(v->area_hpa);
+	if (!v->live) {
+		svm_vmload(v->area_hpa);
 		v->live = 1;
 	}
-	if (unlikely(b->dr7 & 0xff))
-		run_with_breakpoints(v);
-	else
-		svm_switch(v, v->area_hpa);
-	b->tlb_control = SVM_TLB_NONE;
+	svm_switch(v, v->area_hpa);
 	v->gpr[HV_RAX] = b->rax;
 	v->gpr[HV_RSP] = b->rsp;
 	v->rip = b->rip;
 	v->rflags = b->rflags;
 	v->shadow = b->int_shadow & 1;
 	v->tpr = b->int_ctl & SVM_V_TPR_MASK;
+}
+
+static NOINLINE void run_unusual(struct hv_vcpu *v, struct vmcb *b)
+{
+	bool virq = prepare_unusual(v, b);
+
+	enter(v, b);
+	clear_unusual(v, b);
 	svm_decode_exit(v, b, svm_has_nrip);
-	if (unlikely(virq) && (b->int_ctl & SVM_V_IRQ) && !v->exit.cut.valid)
+	if (virq && (b->int_ctl & SVM_V_IRQ) && !v->exit.cut.valid)
 		v->inject.valid = 1;
+}
+
+static void run(struct hv_vcpu *v)
+{
+	struct vmcb *b = svm_vmcb(v);
+
+	b->int_ctl = SVM_V_INTR_MASKING | v->tpr;
+	if (unlikely(v->unusual | v->inject.valid)) {
+		run_unusual(v, b);
+		return;
+	}
+	enter(v, b);
+	svm_decode_exit(v, b, svm_has_nrip);
 }
 
 static void describe(char *buf, size_t size)
@@ -233,6 +280,7 @@ static void describe(char *buf, size_t size)
 
 static struct hv_ops svm_ops = {
 	.name = "AMD-V",
+	.area_pages = 1,
 	.cpu_on = cpu_on,
 	.cpu_off = cpu_off,
 	.describe = describe,
@@ -253,6 +301,15 @@ static struct hv_ops svm_ops = {
 	.set_msr = svm_set_msr,
 	.set_tsc_offset = set_tsc_offset,
 };
+
+/* The signature in the hypervisors' first CPUID leaf, which no real processor has. */
+static bool on_tcg(void)
+{
+	u32 r[4];
+
+	cpuid_count(0x40000000, 0, r);
+	return r[1] == 0x54474354 && r[2] == 0x43544743 && r[3] == 0x47435447; /* TCGTCGTCGTCG */
+}
 
 const struct hv_ops *svm_probe(const char **why)
 {
@@ -280,6 +337,7 @@ const struct hv_ops *svm_probe(const char **why)
 	asid_count = r[1];
 	svm_has_nrip = r[3] & SVM_EDX_NRIP;
 	svm_has_flush_by_asid = r[3] & SVM_EDX_FLUSH_ASID;
+	inject_by_virq = on_tcg();
 	svm_ops.nested = &mmu_npt;
 	svm_maps_init();
 	return &svm_ops;

@@ -24,6 +24,7 @@ static const struct {
 	[0x76] = { HV_EXIT_SKIP, 2 }, /* INVD would drop other VMs' dirty lines */
 	[0x78] = { HV_EXIT_HLT, 1 },
 	[0x7a] = { HV_EXIT_UD, 0 }, /* INVLPGA */
+	[0x7c] = { HV_EXIT_RDMSR, 2 },
 	[0x7f] = { HV_EXIT_SHUTDOWN, 0 },
 	[0x80] = { HV_EXIT_UD, 0 }, /* VMRUN */
 	[0x81] = { HV_EXIT_HYPERCALL, 3 },
@@ -98,10 +99,12 @@ static void decode_rest(struct hv_exit *x, const struct vmcb *b)
 	x->insn_len = 0;
 	if (code < SVM_EXIT_DR_READ) {
 		x->reason = HV_EXIT_CR;
+		x->cr.decoded = 0;
 		x->cr.write = code >= SVM_EXIT_CR_WRITE;
 		x->cr.nr = code & 0xf;
 	} else if (code < SVM_EXIT_EXC) {
 		x->reason = HV_EXIT_DR;
+		x->cr.decoded = 0;
 		x->cr.write = code >= SVM_EXIT_DR_WRITE;
 		x->cr.nr = code & 0xf;
 	} else if (code < SVM_EXIT_EXC + 32) {
@@ -115,6 +118,7 @@ static void decode_rest(struct hv_exit *x, const struct vmcb *b)
 		bool invalid = code == SVM_EXIT_INVALID || code == SVM_EXIT_INVALID_TCG;
 
 		x->reason = invalid ? HV_EXIT_INVALID : HV_EXIT_UNKNOWN;
+		x->raw.why = NULL;
 		x->raw.code = code;
 		x->raw.info1 = b->exit_info1;
 		x->raw.info2 = b->exit_info2;
@@ -133,26 +137,29 @@ void svm_decode_exit(struct hv_vcpu *v, const struct vmcb *b, bool nrip)
 
 	if (code == 0x7b) {
 		decode_io(v, b);
-	} else if (code == 0x7c) {
-		x->reason = b->exit_info1 & 1 ? HV_EXIT_WRMSR : HV_EXIT_RDMSR;
-		x->msr.index = (u32)v->gpr[HV_RCX];
-		x->insn_len = nrip ? (u32)(b->next_rip - v->rip) : 2;
-	} else if (code == SVM_EXIT_NPF) {
-		decode_npf(x, b);
-	} else if (code < SIMPLE_CODES && simple[code].reason) {
+	} else if (likely(code < SIMPLE_CODES && simple[code].reason)) {
 		x->reason = simple[code].reason;
 		x->insn_len = simple[code].len;
 		if (nrip && x->insn_len)
 			x->insn_len = (u32)(b->next_rip - v->rip);
+		if (code == 0x7c) {
+			x->reason = HV_EXIT_RDMSR + (b->exit_info1 & 1);
+			x->msr.index = (u32)v->gpr[HV_RCX];
+		}
+	} else if (code == SVM_EXIT_NPF) {
+		decode_npf(x, b);
 	} else if (code == 0x65) { /* CR0, other than TS and MP */
 		x->reason = HV_EXIT_CR;
 		x->insn_len = 0;
+		x->cr.decoded = 0;
 		x->cr.nr = 0;
 		x->cr.write = 1;
 	} else {
 		decode_rest(x, b);
 	}
 }
+
+_Static_assert(HV_EXIT_WRMSR == HV_EXIT_RDMSR + 1, "EXITINFO1 chooses between them");
 
 #define NAME(name) #name,
 const char *hv_reason_name(u32 reason)

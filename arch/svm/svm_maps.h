@@ -10,9 +10,15 @@
 /* The MSRs that a guest reads and writes without an exit. */
 #define SVM_PASSTHROUGH(X) \
 	X(STAR, 0xc0000081) \
-	X(LSTAR, 0xc0000082) X(CSTAR, 0xc0000083) X(SFMASK, 0xc0000084) X(FS_BASE, 0xc0000100) \
-		X(GS_BASE, 0xc0000101) X(KERNEL_GS_BASE, 0xc0000102) X(SYSENTER_CS, 0x174) \
-			X(SYSENTER_ESP, 0x175) X(SYSENTER_EIP, 0x176)
+	X(LSTAR, 0xc0000082) \
+	X(CSTAR, 0xc0000083) \
+	X(SFMASK, 0xc0000084) \
+	X(FS_BASE, 0xc0000100) \
+	X(GS_BASE, 0xc0000101) \
+	X(KERNEL_GS_BASE, 0xc0000102) \
+	X(SYSENTER_CS, 0x174) \
+	X(SYSENTER_ESP, 0x175) \
+	X(SYSENTER_EIP, 0x176)
 
 /* Clear both of msr's bits. False: msr is in none of the map's three ranges. */
 bool svm_msrpm_allow(u8 *map, u32 msr);

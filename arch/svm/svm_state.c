@@ -26,6 +26,23 @@ static struct vmcb_seg *seg_slot(struct vmcb *b, u32 i)
 	}
 }
 
+/*
+ * The guest's EFER. While it has paging off its LME is without effect, and kept
+ * out of the VMCB: QEMU's TCG, leaving a guest with LME but without PAE, takes
+ * the host's CR0.PG for a transition into long mode and drops the host's CR0.
+ */
+static u64 efer_out(const struct vmcb *b)
+{
+	return (b->efer & ~EFER_SVME) | b->guest_lme;
+}
+
+/* After cr0. */
+static void efer_in(struct vmcb *b, u64 efer)
+{
+	b->guest_lme = b->cr0 & CR0_PG ? 0 : efer & EFER_LME;
+	b->efer = (efer & ~b->guest_lme) | EFER_SVME;
+}
+
 static struct hv_segment seg_out(const struct vmcb_seg *s)
 {
 	return (struct hv_segment){ s->selector, s->attr, s->limit, s->base };
@@ -64,7 +81,7 @@ void svm_get_state(struct hv_vcpu *v, struct hv_state *s)
 	s->cr3 = b->cr3;
 	s->cr4 = b->cr4;
 	s->cr8 = v->tpr;
-	s->efer = b->efer & ~EFER_SVME;
+	s->efer = efer_out(b);
 	s->dr6 = b->dr6;
 	s->dr7 = b->dr7;
 	for (u32 i = 0; i < 4; i++)
@@ -87,9 +104,9 @@ void svm_set_state(struct hv_vcpu *v, const struct hv_state *s)
 	b->cr3 = s->cr3;
 	b->cr4 = s->cr4;
 	v->tpr = s->cr8 & 0xf;
-	b->efer = s->efer | EFER_SVME;
+	efer_in(b, s->efer);
 	b->dr6 = s->dr6;
-	b->dr7 = s->dr7;
+	svm_set_dr(v, 7, s->dr7);
 	for (u32 i = 0; i < 4; i++)
 		v->dr[i] = s->dr[i];
 	/* TCG takes the privilege level from SS.DPL, hardware from here. */
@@ -101,32 +118,39 @@ void svm_get_mmu(struct hv_vcpu *v, struct hv_state *s, u8 *cpl)
 {
 	struct vmcb *b = svm_vmcb(v);
 
-	s->seg[HV_ES] = seg_out(&b->es);
 	s->seg[HV_CS] = seg_out(&b->cs);
-	s->seg[HV_SS] = seg_out(&b->ss);
-	s->seg[HV_DS] = seg_out(&b->ds);
-	s->seg[HV_FS] = seg_out(&b->fs);
-	s->seg[HV_GS] = seg_out(&b->gs);
+	s->seg[HV_FS].base = b->fs.base;
+	s->seg[HV_GS].base = b->gs.base;
+	/* 64-bit code has no other segments */
+	if (unlikely(!(b->efer & EFER_LMA) || !(b->cs.attr & HV_ATTR_L))) {
+		s->seg[HV_ES] = seg_out(&b->es);
+		s->seg[HV_SS] = seg_out(&b->ss);
+		s->seg[HV_DS] = seg_out(&b->ds);
+		s->seg[HV_FS] = seg_out(&b->fs);
+		s->seg[HV_GS] = seg_out(&b->gs);
+	}
 	s->cr0 = b->cr0;
 	s->cr3 = b->cr3;
 	s->cr4 = b->cr4;
-	s->efer = b->efer & ~EFER_SVME;
+	s->efer = efer_out(b);
 	*cpl = b->cpl;
 }
 
 void svm_set_cr(struct hv_vcpu *v, u32 nr, u64 value)
 {
 	struct vmcb *b = svm_vmcb(v);
+	u64 efer = efer_out(b);
 
 	switch (nr) {
 	case 0:
 		if ((b->cr0 ^ value) & (CR0_PG | CR0_WP | CR0_PE))
 			v->flush = 1;
-		if ((value & CR0_PG) && !(b->cr0 & CR0_PG) && (b->efer & EFER_LME))
-			b->efer |= EFER_LMA;
+		if ((value & CR0_PG) && !(b->cr0 & CR0_PG) && (efer & EFER_LME))
+			efer |= EFER_LMA;
 		if (!(value & CR0_PG))
-			b->efer &= ~EFER_LMA;
+			efer &= ~EFER_LMA;
 		b->cr0 = value;
+		efer_in(b, efer);
 		break;
 	case 2: b->cr2 = value; break;
 	case 3:
@@ -160,12 +184,14 @@ void svm_set_dr(struct hv_vcpu *v, u32 nr, u64 value)
 {
 	struct vmcb *b = svm_vmcb(v);
 
-	if (nr < 4)
+	if (nr < 4) {
 		v->dr[nr] = value;
-	else if (nr == 6)
+	} else if (nr == 6) {
 		b->dr6 = value;
-	else
+	} else {
 		b->dr7 = value;
+		v->breakpoints = (value & 0xff) != 0;
+	}
 }
 
 static u64 *msr_slot(struct vmcb *b, u32 msr)
@@ -195,7 +221,7 @@ bool svm_get_msr(struct hv_vcpu *v, u32 msr, u64 *value)
 		return false;
 	if (v->live)
 		svm_vmsave(phys_of(svm_vmcb(v)));
-	*value = msr == MSR_EFER ? *slot & ~EFER_SVME : *slot;
+	*value = msr == MSR_EFER ? efer_out(svm_vmcb(v)) : *slot;
 	return true;
 }
 
@@ -207,9 +233,12 @@ bool svm_set_msr(struct hv_vcpu *v, u32 msr, u64 value)
 		return false;
 	if (v->live)
 		svm_vmsave(phys_of(svm_vmcb(v)));
-	*slot = msr == MSR_EFER ? value | EFER_SVME : value;
-	if (msr == MSR_EFER)
+	if (msr == MSR_EFER) {
+		efer_in(svm_vmcb(v), value);
 		v->flush = 1;
+	} else {
+		*slot = value;
+	}
 	if (v->live)
 		svm_vmload(phys_of(svm_vmcb(v)));
 	return true;

@@ -1,10 +1,12 @@
 /*
  * The world switch: void svm_switch(struct hv_vcpu *v, hpa_t vmcb).
  *
- * Called with GIF clear. STI before VMRUN only makes RFLAGS.IF one in the
- * host state, so that physical interrupts (masked by host IF while
- * V_INTR_MASKING is set, APM Vol. 2, 15.21.1) end the guest's run; with GIF
- * clear none is taken here. After #VMEXIT, RAX holds the VMCB's address
+ * Called with GIF clear. STI only makes RFLAGS.IF one in the host state, so
+ * that physical interrupts (masked by host IF while V_INTR_MASKING is set, APM
+ * Vol. 2, 15.21.1) end the guest's run; with GIF clear none is taken here. It
+ * is not the last instruction before VMRUN: QEMU's TCG lets STI's interrupt
+ * shadow live on in the guest, which then gets V_IRQ an instruction late.
+ * After #VMEXIT, RAX holds the VMCB's address
  * again, RSP is the host's, everything else is the guest's (APM 15.6).
  */
 	.text
@@ -18,6 +20,7 @@ svm_switch:
 	push %r14
 	push %r15
 	push %rdi
+	sti
 	mov %rsi, %rax
 	mov 0x08(%rdi), %rcx
 	mov 0x10(%rdi), %rdx
@@ -33,7 +36,6 @@ svm_switch:
 	mov 0x70(%rdi), %r14
 	mov 0x78(%rdi), %r15
 	mov 0x38(%rdi), %rdi
-	sti
 	vmrun %rax
 	cli
 	pop %rax

@@ -114,7 +114,9 @@ struct vmcb {
 	u32 clean;     /* 0x0c0: always 0, every field is loaded afresh */
 	u32 pad3;
 	u64 next_rip; /* 0x0c8 */
-	u8 pad4[0x400 - 0xd0];
+	u8 pad4[0x3e0 - 0xd0];
+	u64 guest_lme; /* 0x3e0: left to the hypervisor; see svm_state.c */
+	u8 pad4b[0x400 - 0x3e8];
 
 	struct vmcb_seg es, cs, ss, ds, fs, gs; /* 0x400 */
 	struct vmcb_seg gdtr, ldtr, idtr, tr;	/* 0x460 */
@@ -149,6 +151,7 @@ VMCB_AT(es, 0x400);
 VMCB_AT(tr, 0x490);
 VMCB_AT(cpl, 0x4cb);
 VMCB_AT(efer, 0x4d0);
+VMCB_AT(guest_lme, 0x3e0);
 VMCB_AT(cr4, 0x548);
 VMCB_AT(rip, 0x578);
 VMCB_AT(rsp, 0x5d8);

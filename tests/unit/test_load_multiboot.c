@@ -72,14 +72,14 @@ static void put_ident(u32 class, u32 machine)
 
 static void segment64(u32 i, u64 offset, u64 vaddr, u64 paddr, u64 filesz, u64 memsz)
 {
-	struct elf64_segment s = {ELF_PT_LOAD, 7, offset, vaddr, paddr, filesz, memsz, 0x1000};
+	struct elf64_segment s = { ELF_PT_LOAD, 7, offset, vaddr, paddr, filesz, memsz, 0x1000 };
 
 	memcpy(image + 64 + i * sizeof(s), &s, sizeof(s));
 }
 
 static void segment32(u32 i, u32 offset, u32 vaddr, u32 paddr, u32 filesz, u32 memsz)
 {
-	struct elf32_segment s = {ELF_PT_LOAD, offset, vaddr, paddr, filesz, memsz, 7, 0x1000};
+	struct elf32_segment s = { ELF_PT_LOAD, offset, vaddr, paddr, filesz, memsz, 7, 0x1000 };
 
 	memcpy(image + 52 + i * sizeof(s), &s, sizeof(s));
 }

@@ -219,8 +219,7 @@ static void mem(void **state)
 				      .files = MIB(30),
 				      .lost = KIB(12),
 				      .image = KIB(400),
-				      .tables = KIB(80),
-				      .structs = KIB(600) };
+				      .structs = KIB(680) };
 	fake_vms[0].info.mem_guest = MIB(256);
 	fake_vms[0].info.mem_monitor = KIB(100);
 	fake_vms[0].info.mem_tables = KIB(28);

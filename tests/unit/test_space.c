@@ -24,6 +24,7 @@
 #include "world.h"
 
 #define OWNER 7
+#define ROOM MIB(64) /* of guest RAM: one page of extents */
 
 static struct space s;
 
@@ -31,7 +32,7 @@ static int setup(void **state)
 {
 	(void)state;
 	world_setup(24);
-	assert_int_equal(space_create(&s, OWNER), OK);
+	assert_int_equal(space_create(&s, OWNER, ROOM), OK);
 	return 0;
 }
 
@@ -90,7 +91,7 @@ static void ram_is_mapped_on_both_sides(void **state)
 	assert_false(space_is_ram(&s, ~0ull));
 	/* one step per chunk, and the last one for all else */
 	assert_int_equal(release_all(), 5);
-	assert_int_equal(space_create(&s, OWNER), OK);
+	assert_int_equal(space_create(&s, OWNER, ROOM), OK);
 }
 
 static void holes_make_extents(void **state)
@@ -111,8 +112,8 @@ static void memory_in_too_many_pieces(void **state)
 	u64 before = pages_owned(OWNER, PAGE_CHUNK);
 
 	(void)state;
-	s.extent_count = SPACE_EXTENTS;
-	for (u32 i = 0; i < SPACE_EXTENTS; i++)
+	s.extent_count = (PAGE_SIZE / sizeof(struct extent));
+	for (u32 i = 0; i < (u32)(PAGE_SIZE / sizeof(struct extent)); i++)
 		s.extents[i] = (struct extent){ GIB(100) + i * GIB(1), 0, CHUNK_SIZE };
 	assert_int_equal(space_add_ram(&s, 0), ERR_NOMEM);
 	assert_int_equal(pages_owned(OWNER, PAGE_CHUNK), before);

@@ -691,7 +691,6 @@ static void pio_in_merges(void **state)
 		assert_int_equal(world.reasons[0], ABI_UP_PIO_IN);
 		assert_int_equal(v->page->port, 0x1f0);
 		assert_int_equal(v->page->size, cases[i].size);
-		assert_int_equal(v->page->next_rip, 0x1002);
 		assert_int_equal(v->hv.gpr[HV_RAX], cases[i].rax);
 		assert_int_equal(v->hv.rip, 0x1002);
 	}
@@ -734,7 +733,6 @@ static void mmio_shows_all_registers(void **state)
 	assert_int_equal(v->page->walk, 1);
 	assert_int_equal(v->page->fetch, 1);
 	assert_int_equal(v->page->cpl, 3);
-	assert_int_equal(v->page->next_rip, 0);
 	assert_int_equal(v->page->state.cr3, 0x7000);
 	for (u32 i = 0; i < HV_GPRS; i++)
 		assert_int_equal(v->page->gpr[i], 0x100 + i);
@@ -786,7 +784,7 @@ static void the_page_is_not_trusted(void **state)
 	world_exit(EXIT(PIO, .insn_len = 2, .pio = { .port = 0x60, .size = 1, .in = 1 }));
 	world_finish(ABI_FIN_IN, 0xffffffff, 0, 0);
 	world_run();
-	memset(v->page, 0xff, sizeof(*v->page)); /* a size of 255, a next_rip of all ones... */
+	memset(v->page, 0xff, sizeof(*v->page)); /* a size of 255... */
 	world_forget();
 	v->hv.rip = 0x1000;
 	v->hv.gpr[HV_RAX] = 0;
@@ -1223,6 +1221,7 @@ static void a_preempted_upcall_goes_on(void **state)
 	v->hv.gpr[HV_RAX] = 0;
 	world_exit(exit_of[ABI_UP_PIO_IN]);
 	world_user(USER_IRQ, kick);
+	world_user(USER_IRQ, NULL);
 	world_finish(ABI_FIN_IN, 0x5a, 0, 0);
 	assert_int_equal(vcpu_run(v), VCPU_LEAVE_WORK);
 	assert_true(v->upcall_active);

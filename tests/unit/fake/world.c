@@ -376,6 +376,11 @@ static void fake_set_cr(struct hv_vcpu *v, u32 nr, u64 value)
 	}
 }
 
+static void fake_grant_cr(struct hv_vcpu *v, u32 nr, u64 value)
+{
+	((struct world_area *)v->area)->granted[nr] = value;
+}
+
 static u64 fake_get_cr(struct hv_vcpu *v, u32 nr)
 {
 	const struct hv_state *s = &((struct world_area *)v->area)->s;
@@ -420,6 +425,7 @@ static void fake_set_tsc_offset(struct hv_vcpu *v, u64 offset)
 
 static struct hv_ops fake_ops = {
 	.name = "fake",
+	.area_pages = 1,
 	.vcpu_init = fake_init,
 	.vcpu_fini = fake_fini,
 	.load = fake_load,
@@ -431,6 +437,7 @@ static struct hv_ops fake_ops = {
 	.set_state = fake_set_state,
 	.get_mmu = fake_get_mmu,
 	.set_cr = fake_set_cr,
+	.grant_cr = fake_grant_cr,
 	.get_cr = fake_get_cr,
 	.set_dr = fake_set_dr,
 	.get_msr = fake_get_msr,

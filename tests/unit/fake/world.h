@@ -55,6 +55,7 @@ struct world_area {
 	struct hv_state s;
 	u64 msrs[16];
 	u64 tsc_offset;
+	u64 granted[5]; /* by grant_cr, per register */
 	u8 cpl;
 	bool loaded;
 };
