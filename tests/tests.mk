@@ -1,8 +1,11 @@
 # What `make test` needs beside the unit tests: bare guests, the test variant.
 include tests/guests/guests.mk
 
-.PHONY: test-files lint
-test-files: $(B)/BOOTX64.EFI $(GUEST_ELFS) guests unit-build
+.PHONY: test-files test-variant lint
+test-files: $(B)/BOOTX64.EFI $(GUEST_ELFS) guests unit-build test-variant
+# The image whose monitor and shell break things on purpose.
+test-variant:
+	@+$(MAKE) --no-print-directory VARIANT=test build/test/BOOTX64.EFI
 lint:
 	@tests/lint/run
 

@@ -13,22 +13,39 @@ struct bit {
 };
 
 static const struct bit hidden[] = {
-	{1, 0, 2, 2, "DTES64"},	     {1, 0, 2, 3, "MONITOR"},	    {1, 0, 2, 5, "VMX"},
-	{1, 0, 2, 6, "SMX"},	     {1, 0, 2, 7, "EIST"},	    {1, 0, 2, 8, "TM2"},
-	{1, 0, 2, 15, "PDCM"},	     {1, 0, 2, 18, "DCA"},	    {1, 0, 3, 21, "DS"},
-	{1, 0, 3, 22, "ACPI"},	     {1, 0, 3, 29, "TM"},	    {7, 0, 1, 2, "SGX"},
-	{7, 0, 1, 25, "PT"},	     {7, 0, 2, 16, "LA57"},	    {7, 0, 2, 30, "SGX_LC"},
-	{0x80000001, 0, 2, 2, "SVM"}, {0x80000001, 0, 2, 10, "IBS"}, {0x80000001, 0, 2, 12, "SKINIT"},
-	{0x80000001, 0, 2, 13, "WDT"}, {0x80000001, 0, 2, 15, "LWP"},
-	{0x80000001, 0, 2, 23, "PerfCtrExtCore"}, {0x80000001, 0, 2, 24, "PerfCtrExtNB"},
-	{0x80000001, 0, 2, 28, "PerfCtrExtLLC"}, {0x80000001, 0, 2, 29, "MONITORX"},
+	{ 1, 0, 2, 2, "DTES64" },
+	{ 1, 0, 2, 3, "MONITOR" },
+	{ 1, 0, 2, 5, "VMX" },
+	{ 1, 0, 2, 6, "SMX" },
+	{ 1, 0, 2, 7, "EIST" },
+	{ 1, 0, 2, 8, "TM2" },
+	{ 1, 0, 2, 15, "PDCM" },
+	{ 1, 0, 2, 18, "DCA" },
+	{ 1, 0, 3, 21, "DS" },
+	{ 1, 0, 3, 22, "ACPI" },
+	{ 1, 0, 3, 29, "TM" },
+	{ 7, 0, 1, 2, "SGX" },
+	{ 7, 0, 1, 25, "PT" },
+	{ 7, 0, 2, 16, "LA57" },
+	{ 7, 0, 2, 30, "SGX_LC" },
+	{ 0x80000001, 0, 2, 2, "SVM" },
+	{ 0x80000001, 0, 2, 10, "IBS" },
+	{ 0x80000001, 0, 2, 12, "SKINIT" },
+	{ 0x80000001, 0, 2, 13, "WDT" },
+	{ 0x80000001, 0, 2, 15, "LWP" },
+	{ 0x80000001, 0, 2, 23, "PerfCtrExtCore" },
+	{ 0x80000001, 0, 2, 24, "PerfCtrExtNB" },
+	{ 0x80000001, 0, 2, 28, "PerfCtrExtLLC" },
+	{ 0x80000001, 0, 2, 29, "MONITORX" },
 };
 
 static const struct bit shown[] = {
-	{1, 0, 2, 31, "hypervisor"}, {1, 0, 2, 21, "x2APIC"}, {1, 0, 2, 24, "TSC-deadline"},
-	{1, 0, 3, 9, "APIC"},	     {1, 0, 3, 4, "TSC"},     {1, 0, 3, 5, "MSR"},
-	{1, 0, 3, 16, "PAT"},	     {1, 0, 3, 25, "SSE"},    {1, 0, 3, 26, "SSE2"},
-	{0x80000001, 0, 3, 29, "LM"}, {0x80000001, 0, 3, 20, "NX"},
+	{ 1, 0, 2, 31, "hypervisor" },	 { 1, 0, 2, 21, "x2APIC" },
+	{ 1, 0, 2, 24, "TSC-deadline" }, { 1, 0, 3, 9, "APIC" },
+	{ 1, 0, 3, 4, "TSC" },		 { 1, 0, 3, 5, "MSR" },
+	{ 1, 0, 3, 16, "PAT" },		 { 1, 0, 3, 25, "SSE" },
+	{ 1, 0, 3, 26, "SSE2" },	 { 0x80000001, 0, 3, 29, "LM" },
+	{ 0x80000001, 0, 3, 20, "NX" },
 };
 
 static u32 get(const struct bit *b)
@@ -125,8 +142,11 @@ void guest_main(void)
 		check_topology();
 		cpuid(10, 0, r);
 		CHECK(!r[0], "performance monitoring is shown: %x", r[0]);
-		cpuid(0x8000000a, 0, r);
-		CHECK(!(r[0] | r[1] | r[3]), "the SVM leaf is not empty");
+		cpuid(0x80000000, 0, r);
+		if (r[0] >= 0x8000000a) { /* Intel's leaves end before it */
+			cpuid(0x8000000a, 0, r);
+			CHECK(!(r[0] | r[1] | r[3]), "the SVM leaf is not empty");
+		}
 	}
 	check_dynamic();
 }

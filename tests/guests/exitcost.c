@@ -27,11 +27,12 @@ static u64 last_eax, last_edx;
 			register u64 d_ asm("r11") = (edx); \
 			register u64 s_ asm("rsi") = (rsi); \
 			u64 start_ = rdtsc(), took_; \
-			asm volatile("1:\tmov %%r9, %%rax\n\tmov %%r10, %%rcx\n\tmov %%r11, %%rdx\n\t" insn \
-				     "\n\tdec %%r8\n\tjnz 1b" \
-				     : "+r"(n_), "=&a"(last_eax), "=&d"(last_edx) \
-				     : "r"(a_), "r"(c_), "r"(d_), "r"(s_) \
-				     : "rbx", "rcx", "memory"); \
+			asm volatile( \
+				"1:\tmov %%r9, %%rax\n\tmov %%r10, %%rcx\n\tmov %%r11, %%rdx\n\t" insn \
+				"\n\tdec %%r8\n\tjnz 1b" \
+				: "+r"(n_), "=&a"(last_eax), "=&d"(last_edx) \
+				: "r"(a_), "r"(c_), "r"(d_), "r"(s_) \
+				: "rbx", "rcx", "memory"); \
 			took_ = rdtsc() - start_; \
 			best_ = took_ < best_ ? took_ : best_; \
 		} \

@@ -11,8 +11,8 @@ static u8 image[16][32] __attribute__((aligned(32)));
 static u8 back[16][32] __attribute__((aligned(32)));
 static bool avx;
 
-#define EACH_REG(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) \
-	X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+#define EACH_REG(X) \
+	X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
 #define LOAD_X(n) asm volatile("movdqu %0, %%xmm" #n : : "m"(image[n]));
 #define SAVE_X(n) asm volatile("movdqu %%xmm" #n ", %0" : "=m"(back[n]));
 #define LOAD_Y(n) asm volatile("vmovdqu %0, %%ymm" #n : : "m"(image[n]));
@@ -58,7 +58,7 @@ static u64 xgetbv(void)
 
 static void check_xcr0(void)
 {
-	static const u64 bad[] = {0, 2, 4, 5, 6, 1ull << 63, 1ull << 62, 0x18, 1 << 20};
+	static const u64 bad[] = { 0, 2, 4, 5, 6, 1ull << 63, 1ull << 62, 0x18, 1 << 20 };
 	u32 r[4];
 
 	CHECK(try_xsetbv(0, 1) < 0 && xgetbv() == 1, "XCR0 = 1: %lx", xgetbv());

@@ -2,8 +2,9 @@
  * The hostile guest: tries all that it must not have. It passes through every
  * stage when each forbidden thing is a fault, a #GP or all ones, and ends in
  * a triple fault; whether it harmed anybody its neighbour knows. Each stage
- * is announced, so that a hang shows where. `hostile coarse` on the command
- * line steps through physical space in 64 KiB instead of 4 KiB.
+ * is announced, so that a hang shows where. Words on the command line:
+ * coarse: physical space in steps of 64 KiB instead of 4 KiB; nofault: end at
+ * the exit port; strict: the processor does all that the manual says.
  */
 #include "lib.h"
 
@@ -29,23 +30,23 @@ static void stage(const char *name)
 
 static bool survives(u32 port)
 {
-	return port != 0x64 && port != 0x92 && port != EXIT_PORT && port != 0xcf9 && port != DEBUG_PORT &&
-	       port / 4 != pm_control / 4u;
+	return port != 0x64 && port != 0x92 && port / 4 != EXIT_PORT / 4 && port != 0xcf9 &&
+	       port != DEBUG_PORT && port / 4 != pm_control / 4u;
 }
 
 static void ports(void)
 {
-	static const u32 values[] = {0, 0xffffffff, 0xa5a5a5a5};
+	static const u8 values[] = { 0xa5, 0 };
 
 	for (u32 port = 0; port < 65536; port++) {
 		inb((u16)port);
 		inl((u16)port);
-		for (u32 i = 0; i < 3; i++) {
+		for (u32 i = 0; i < 2; i++)
 			if (survives(port))
-				outb((u16)port, (u8)values[i]);
-			if (survives(port) && survives(port + 1) && survives(port + 2) && survives(port + 3))
-				outl((u16)port, values[i]);
-		}
+				outb((u16)port, values[i]);
+		if (survives(port) && survives(port + 1) && survives(port + 2) &&
+		    survives(port + 3))
+			outl((u16)port, 0xffffffff);
 	}
 	serial_init();
 	pic_init(0x20);
@@ -70,18 +71,21 @@ static void strings(void)
 	/* A count without end, in steps that others can stand. */
 	si = (u64)buf;
 	cx = 100000;
-	asm volatile("1: mov %2, %0; outsb; loop 1b" : "+S"(si), "+c"(cx) : "r"(si), "d"(0x80) : "memory");
+	asm volatile("1: mov %2, %0; outsb; loop 1b"
+		     : "+S"(si), "+c"(cx)
+		     : "r"(si), "d"(0x80)
+		     : "memory");
 }
 
 static void msr_range(u64 first, u64 last)
 {
 	for (u64 msr = first; msr <= last; msr++) {
-		static const u64 values[] = {0, ~0ull, 0x8000000000000000};
+		static const u64 values[] = { 0, ~0ull, 0x8000000000000000 };
 		u64 old;
 		bool had;
 
-		if ((msr >= 0x10 && msr <= 0x1b) || msr == 0x3b || msr == MSR_EFER || msr == 0x83f ||
-		    msr == 0x830)
+		if ((msr >= 0x10 && msr <= 0x1b) || msr == 0x3b || msr == MSR_EFER ||
+		    msr == 0x83f || msr == 0x830)
 			continue; /* its own clock, APIC and mode: stage "self" */
 		had = try_rdmsr((u32)msr, &old) < 0;
 		for (u32 i = 0; i < 3; i++)
@@ -108,8 +112,8 @@ static void msrs(void)
 
 static void cpuid_leaves(void)
 {
-	static const u32 bases[] = {0, 0x20000000, 0x40000000, 0x4000ff00, 0x80000000, 0x80860000,
-				    0xc0000000, 0xffffff00};
+	static const u32 bases[] = { 0,		 0x20000000, 0x40000000, 0x4000ff00,
+				     0x80000000, 0x80860000, 0xc0000000, 0xffffff00 };
 	u32 r[4];
 
 	for (u32 b = 0; b < ARRAY_SIZE(bases); b++)
@@ -133,18 +137,22 @@ static void touch(u64 pa)
 	volatile u8 *p = map_window(pa);
 	u32 v;
 
-	CHECK(try_read32(p, &v) < 0 && v == 0xffffffff, "%lx: vector %d value %x", pa, fault.vector, v);
+	CHECK(try_read32(p, &v) < 0 && v == 0xffffffff, "%lx: vector %d value %x", pa, fault.vector,
+	      v);
 	CHECK(try_write32(p, 0xdeadbeef) < 0, "write to %lx: vector %d", pa, fault.vector);
 }
 
 static void physical_space(void)
 {
 	u32 r[4], width;
-	u64 step = option("coarse") ? 0x10000 : 0x1000;
+	u64 coarse = option("coarse") ? 0x10000 : 0x1000, step;
 
-	for (u64 pa = ram_low_end; pa < 1ull << 32; pa += step)
-		if (!is_chip(pa) && pa >= ram_low_end)
+	for (u64 pa = ram_low_end; pa < 1ull << 32; pa += step) {
+		/* page by page in any case behind RAM's end and where chips live */
+		step = pa < ram_low_end + 0x400000 || pa >= 0xfe000000 ? 0x1000 : coarse;
+		if (!is_chip(pa))
 			touch(pa);
+	}
 	cpuid(0x80000008, 0, r);
 	width = r[0] & 0xff;
 	for (u32 bit = 32; bit < width; bit++)
@@ -186,7 +194,8 @@ static void control_registers(void)
 			CHECK(fault.vector == 13, "CR4 takes bit %u", bit);
 	}
 	CHECK(read_cr4() == cr4, "CR4 is %lx", read_cr4());
-	CHECK(try_cr3(1ull << 63) == 13 || read_cr3() == cr3, "CR3 takes bit 63");
+	if (option("strict")) /* QEMU leaves the guest with VMEXIT_INVALID */
+		CHECK(try_cr3(cr3 | 1ull << 63) == 13, "CR3 takes bit 63");
 	write_cr3(cr3);
 	CHECK(try_cr8(16) == 13, "CR8 takes 16");
 	TRY("mov %%cr1, %%rax", NOTHING, "a"(0) : "memory");
@@ -218,7 +227,7 @@ static void debug_registers(void)
 	}
 	TRY("mov %0, %%dr7", NOTHING, "r"(0x2400ul) : "memory"); /* GD: the next access is #DB */
 	TRY("mov %%dr0, %0", "=r"(v), "i"(0) : "memory");
-	CHECK(fault.vector == 1, "DR7.GD: vector %d", fault.vector);
+	CHECK(!option("strict") || fault.vector == 1, "DR7.GD: vector %d", fault.vector);
 	asm volatile("mov %0, %%dr7" : : "r"(0x400ul));
 	asm volatile("mov %0, %%dr0; mov %0, %%dr1" : : "r"(0xfffffffffffff000));
 	TRY("mov %%dr4, %0", "=r"(v), "i"(0) : "memory"); /* DR6, or #UD with CR4.DE */
@@ -283,8 +292,8 @@ static void instructions(void)
 		ANY("invd", "a"(0) : "memory");
 		ANY(".byte 0x0f, 0x01, 0xf8", "a"(0) : "memory"); /* SWAPGS */
 		ANY(".byte 0x0f, 0x01, 0xf8", "a"(0) : "memory");
-		ANY(".byte 0x0f, 0x01, 0xf9", "a"(0) : "rcx", "rdx", "memory"); /* RDTSCP */
-		ANY(".byte 0x0f, 0xc7, 0xf0", "a"(0) : "memory"); /* RDRAND EAX */
+		ANY(".byte 0x0f, 0x01, 0xf9", "a"(0) : "rcx", "rdx", "memory");	  /* RDTSCP */
+		ANY(".byte 0x0f, 0xc7, 0xf0", "a"(0) : "memory");		  /* RDRAND EAX */
 		ANY(".byte 0x66, 0x0f, 0x38, 0x82, 0x00", "a"(block) : "memory"); /* INVPCID */
 		ANY("int1", "a"(0) : "memory");
 		ANY("lldt %%ax", "a"(0x58) : "memory");
@@ -308,7 +317,9 @@ static void storm(void)
 	before = irq_count[0x40];
 	CHECK(before > 10, "the IPI storm delivered %u", before);
 	for (u32 dest = 0; dest < 256; dest++) { /* IPIs, INITs and NMIs to everybody else */
-		static const u32 modes[] = {0x40, 0x400, 0x500, 0x4500, 0x600, 0x200, 0x8500, 0x700};
+		static const u32 modes[] = {
+			0x40, 0x400, 0x500, 0x4500, 0x600, 0x200, 0x8500, 0x700
+		};
 
 		if (dest == apic_id() || dest == 255)
 			continue;
@@ -317,7 +328,7 @@ static void storm(void)
 			apic_write(LAPIC_ICR, modes[m]);
 		}
 	}
-	apic_write(LAPIC_ICR, 0xc0000 | 0x400); /* NMI to all but self */
+	apic_write(LAPIC_ICR, 0xc0000 | 0x400);	 /* NMI to all but self */
 	apic_write(LAPIC_ICR, 0xc0000 | 0x4500); /* INIT to all but self */
 	apic_write(LAPIC_ICR, 0xc0000 | 0x699);
 	apic_write(LAPIC_ICR, 0xc0000 | 0x55);
@@ -395,6 +406,8 @@ void guest_main(void)
 	storm();
 	stage("self");
 	own_mode();
+	if (option("nofault")) /* Bochs 2.7 panics at a guest's triple fault, intercepted or not */
+		return;
 	stage("triple fault");
 	/* The verdict comes before the end, without the exit port: the end is the last test. */
 	verdict();

@@ -28,8 +28,8 @@ static void open_window(void)
 
 static void check_ipi_order(const char *mode)
 {
-	static const u8 sent[] = {0x51, 0x91, 0x61, 0xe1, 0x62};
-	static const u8 taken[] = {0xe1, 0x91, 0x62, 0x61, 0x51};
+	static const u8 sent[] = { 0x51, 0x91, 0x61, 0xe1, 0x62 };
+	static const u8 taken[] = { 0xe1, 0x91, 0x62, 0x61, 0x51 };
 
 	orders = 0;
 	for (u32 i = 0; i < 5; i++) {
@@ -41,7 +41,8 @@ static void check_ipi_order(const char *mode)
 	open_window();
 	CHECK(orders == 5, "%s: %u of 5 self-IPIs", mode, orders);
 	for (u32 i = 0; i < 5; i++)
-		CHECK(order[i] == taken[i], "%s: number %u was %x, not %x", mode, i, order[i], taken[i]);
+		CHECK(order[i] == taken[i], "%s: number %u was %x, not %x", mode, i, order[i],
+		      taken[i]);
 	/* The same vector twice while pending: one interrupt. */
 	irq_count[0x51] = 0;
 	apic_self_ipi(0x51);

@@ -253,12 +253,13 @@ static void idt_init(void)
 	struct {
 		u16 limit;
 		u64 base;
-	} __attribute__((packed)) pointer = {sizeof(idt) - 1, (u64)idt};
+	} __attribute__((packed)) pointer = { sizeof(idt) - 1, (u64)idt };
 
 	for (u32 i = 0; i < 256; i++) {
 		u64 at = (u64)trap_stubs + 16 * i;
 
-		idt[i] = (struct idt_gate){at & 0xffff, 8, 0x8e00, at >> 16 & 0xffff, at >> 32, 0};
+		idt[i] =
+			(struct idt_gate){ at & 0xffff, 8, 0x8e00, at >> 16 & 0xffff, at >> 32, 0 };
 	}
 	asm volatile("lidt %0" : : "m"(pointer));
 }

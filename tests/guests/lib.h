@@ -228,10 +228,10 @@ extern volatile bool no_eoi;
 #define MSR_TSC_DEADLINE 0x6e0
 #define MSR_EFER 0xc0000080
 
-extern bool x2apic;	    /* apic_read() and apic_write() go through MSRs */
+extern bool x2apic; /* apic_read() and apic_write() go through MSRs */
 u32 apic_read(u32 reg);
 void apic_write(u32 reg, u32 v);
-void apic_init(void);	    /* software-enabled, everything masked, TPR 0 */
+void apic_init(void); /* software-enabled, everything masked, TPR 0 */
 void apic_enter_x2(void);
 u32 apic_id(void);
 void apic_self_ipi(u8 vector);
@@ -241,15 +241,15 @@ u32 ioapic_read(u32 reg);
 void ioapic_write(u32 reg, u32 v);
 void ioapic_route(u32 pin, u64 entry); /* bit 16: masked, bit 15: level */
 
-void pic_init(u8 base);	      /* both, remapped to base and base + 8, all masked */
+void pic_init(u8 base); /* both, remapped to base and base + 8, all masked */
 void pic_mask(u16 mask);
 
 u32 acpi_find(const char *sig); /* address of that table, 0: none */
 u32 acpi_field(const char *sig, u32 offset, u32 size);
-extern u16 pm_port;	      /* the PM timer; 0: none */
-extern u16 pm_control;	      /* PM1a control; 0: unknown */
-u32 pm_read(void);	      /* 24 bits */
-u32 pm_since(u32 start);      /* ticks since pm_read() gave start; below 4 s */
+extern u16 pm_port;	 /* the PM timer; 0: none */
+extern u16 pm_control;	 /* PM1a control; 0: unknown */
+u32 pm_read(void);	 /* 24 bits */
+u32 pm_since(u32 start); /* ticks since pm_read() gave start; below 4 s */
 #define PM_HZ 3579545u
 #define PM_US(us) ((u32)((u64)(us)*PM_HZ / 1000000))
 void spin_us(u32 us);

@@ -64,5 +64,6 @@ void guest_main(void)
 				CHECK(p[k] == at + k, "%lx reads %lx", at + 8 * k, p[k]);
 		}
 	CHECK(pages > 256, "only %lu pages", pages);
-	print("memory %lu KiB, %lu pages, %lu not empty, sum %lx\n", total / 1024, pages, dirty, sum);
+	print("memory %lu KiB, %lu pages, %lu not empty, sum %lx\n", total / 1024, pages, dirty,
+	      sum);
 }

@@ -28,8 +28,7 @@ static void check_registers(void)
 {
 	u64 p = LAPIC_BASE + LAPIC_VERSION;
 
-#define EACH(r64, r32) \
-	READ_FORM("MOV to " r32, version, "movl (%1), %%" r32, r64, "r"(p));
+#define EACH(r64, r32) READ_FORM("MOV to " r32, version, "movl (%1), %%" r32, r64, "r"(p));
 	EACH("rax", "eax")
 	EACH("rbx", "ebx")
 	EACH("rcx", "ecx")
@@ -110,7 +109,8 @@ static void check_widths(void)
 	FORM("MOVSX byte to 64", "movsbq (%1), %%rax", 0x1122334455667788, 0xfffffffffffffff5);
 	FORM("MOVSX word", "movswl (%1), %%eax", 0x1122334455667788, 0xf5);
 	FORM("MOVSXD", "movslq (%1), %%rax", 0x1122334455667788, 0x100f5);
-	FORM("SIL", "push %%rsi; xor %%esi, %%esi; movb (%1), %%sil; mov %%rsi, %%rax; pop %%rsi", 0, 0xf5);
+	FORM("SIL", "push %%rsi; xor %%esi, %%esi; movb (%1), %%sil; mov %%rsi, %%rax; pop %%rsi",
+	     0, 0xf5);
 }
 
 static void check_writes(void)
@@ -175,8 +175,8 @@ static void check_strings(void)
 	memset(buf, 0, sizeof(buf));
 	asm volatile("movsl" : "+D"(di), "+S"(si) : : "memory");
 	CHECK(buf[0] == version, "MOVS from a register: %x", buf[0]);
-	CHECK(di == (u64)(buf + 1) && si == LAPIC_BASE + LAPIC_VERSION + 4, "MOVS: RDI %lx RSI %lx", di,
-	      si);
+	CHECK(di == (u64)(buf + 1) && si == LAPIC_BASE + LAPIC_VERSION + 4, "MOVS: RDI %lx RSI %lx",
+	      di, si);
 	si = LAPIC_BASE + LAPIC_VERSION;
 	asm volatile("lodsl" : "=a"(got), "+S"(si) : : "memory");
 	CHECK((u32)got == version, "LODS: %lx", got);
@@ -194,15 +194,16 @@ static void check_strings(void)
 		di = (u64)buf;
 		asm volatile("rep movsl" : "+D"(di), "+S"(si), "+c"(cx) : : "memory");
 		CHECK(buf[0] == ~0u && buf[2] == ~0u, "REP MOVS: %x %x", buf[0], buf[2]);
-		CHECK(!cx && si == 0xd000000c && di == (u64)(buf + 3), "REP MOVS: RCX %lx RSI %lx", cx, si);
+		CHECK(!cx && si == 0xd000000c && di == (u64)(buf + 3), "REP MOVS: RCX %lx RSI %lx",
+		      cx, si);
 		CHECK(buf[3] == 0, "REP MOVS wrote too much");
 	}
 }
 
 static void check_unmapped(void)
 {
-	static const u64 places[] = {0xc0000000, 0xd0000000, 0xfec01000, 0xfed00000, 0xfee01000,
-				     0xfffffff0, 0x7000000000};
+	static const u64 places[] = { 0xc0000000, 0xd0000000, 0xfec01000,  0xfed00000,
+				      0xfee01000, 0xfffffff0, 0x7000000000 };
 	u64 base, size, ram_end = 0;
 
 	for (u32 i = 0; i < ARRAY_SIZE(places); i++) {
@@ -244,7 +245,7 @@ static void check_unmapped(void)
 static void check_code_crossing(void)
 {
 	static u8 pages[8192] __attribute__((aligned(4096)));
-	static const u8 code[] = {0x8b, 0x82, 0x30, 0, 0, 0, 0xc3}; /* mov 0x30(%rdx), %eax; ret */
+	static const u8 code[] = { 0x8b, 0x82, 0x30, 0, 0, 0, 0xc3 }; /* mov 0x30(%rdx), %eax; ret */
 	u64 got;
 
 	for (u32 i = 1; i < sizeof(code); i++) {

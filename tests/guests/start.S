@@ -43,15 +43,16 @@ _start:
 	movl $window_dir + 3, pdpt + 8 * 256
 	movl $pdpt + 3, pml4
 
+	/* LME before PAE: as good an order as any, and once it cost the host its CR0 */
+	movl $0xc0000080, %ecx
+	rdmsr
+	orl $0x100, %eax		/* LME */
+	wrmsr
 	movl %cr4, %eax
 	orl $0x620, %eax		/* PAE, OSFXSR, OSXMMEXCPT */
 	movl %eax, %cr4
 	movl $pml4, %eax
 	movl %eax, %cr3
-	movl $0xc0000080, %ecx
-	rdmsr
-	orl $0x100, %eax		/* LME */
-	wrmsr
 	movl %cr0, %eax
 	andl $0x9ffffffb, %eax		/* caches on, no x87 emulation */
 	orl $0x80010022, %eax		/* PG, WP, NE, MP */

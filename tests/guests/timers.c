@@ -29,7 +29,8 @@ static void check_pm_and_tsc(void)
 		u32 now = pm_read();
 		u64 t = rdtsc();
 
-		CHECK(((now - last) & 0xffffff) < 0x800000, "the PM timer went back: %x, %x", last, now);
+		CHECK(((now - last) & 0xffffff) < 0x800000, "the PM timer went back: %x, %x", last,
+		      now);
 		CHECK(t > tsc, "the TSC went back: %lx, %lx", tsc, t);
 		last = now;
 		tsc = t;
@@ -43,7 +44,8 @@ static void check_pm_and_tsc(void)
 		window[i] = window[i] * PM_US(1000) / ticks;
 	}
 	tsc_per_ms = window[1];
-	CHECK(window[0] / 20 > (window[0] > window[1] ? window[0] - window[1] : window[1] - window[0]),
+	CHECK(window[0] / 20 >
+		      (window[0] > window[1] ? window[0] - window[1] : window[1] - window[0]),
 	      "TSC against PM timer: %lu, then %lu ticks per ms", window[0], window[1]);
 	print("TSC %lu kHz\n", tsc_per_ms);
 }
@@ -212,7 +214,8 @@ static void check_pit_ioapic(void)
 	wait_count(&irq_count[0x41], 1, 1000000);
 	irq_count[0x41] = 0;
 	pm = pm_read();
-	CHECK(wait_count(&irq_count[0x41], 10, 2000000), "PIT by IOAPIC: %u of 10", irq_count[0x41]);
+	CHECK(wait_count(&irq_count[0x41], 10, 2000000), "PIT by IOAPIC: %u of 10",
+	      irq_count[0x41]);
 	check_elapsed("PIT by IOAPIC", pm, 85000);
 	ioapic_route(2, LVT_MASKED);
 	irq_count[0x41] = 0;
@@ -252,7 +255,8 @@ static void check_rtc(void)
 		cpu_pause();
 	s = rtc(0);
 	year = rtc(9);
-	CHECK(year >= 0x24 && year <= 0x99 && rtc(0x32) == 0x20, "the year is %x%x", rtc(0x32), year);
+	CHECK(year >= 0x24 && year <= 0x99 && rtc(0x32) == 0x20, "the year is %x%x", rtc(0x32),
+	      year);
 	CHECK(rtc(8) >= 1 && rtc(8) <= 0x12 && rtc(7) >= 1 && rtc(7) <= 0x31, "month %x day %x",
 	      rtc(8), rtc(7));
 	while (rtc(0) == s && pm_since(pm) < PM_US(3000000))

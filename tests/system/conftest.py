@@ -28,4 +28,4 @@ def close_all(*_):
 def pytest_configure():
     """A pytest that is told to end takes its emulators with it."""
     atexit.register(close_all)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("told to end", 143))

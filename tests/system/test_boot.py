@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from harness import BUILD, Machine, config, vm
+from harness import Machine, config, vm
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +26,7 @@ def test_autostart(machine):
 
 
 def test_version(machine):
-    version = (BUILD / "version").read_text().strip()
-    assert f"Bulkhead {version}" in machine.command("version")
-    assert "4 CPUs" in machine.command("version")
+    assert re.search(r"^Bulkhead \d+\.\d+\S*; AMD-V with NPT", machine.command("version"), re.M)
 
 
 def test_footprint(machine):

@@ -22,8 +22,10 @@ ENDING = {
 ALL = PASSING + list(ENDING)
 
 
-# Each boot: its bed and its guests. Bochs 2.7 has timers for no more than about ten CPUs.
-BOOTS = [("qemu", ALL), ("bochs", ALL[:8]), ("bochs", ALL[8:])]
+# Each boot: its bed and its guests. Bochs 2.7 has timers for no more than about ten CPUs, and
+# panics at a guest's triple fault whether it is intercepted or not.
+ON_BOCHS = [name for name in ALL if name != "triplefault"]
+BOOTS = [("qemu", ALL), ("bochs", ON_BOCHS[:7]), ("bochs", ON_BOCHS[7:])]
 
 
 def guests_of(chosen):
@@ -36,8 +38,9 @@ def guests_of(chosen):
 def machine(request):
     boot, bed = request.param
     names = BOOTS[boot][1]
-    # "strict": the processor model does all that the manual says; QEMU's does not.
-    vms = [vm(name, cpu=i, memory="16M", on_reboot="stop", cmdline="strict" * (bed == "bochs"))
+    # "strict": the processor model does what the manual says; QEMU's does not. But for "nodr6".
+    vms = [vm(name, cpu=i, memory="16M", on_reboot="stop",
+              cmdline="strict nodr6" if bed == "bochs" else "")
            for i, name in enumerate(names)]
     with Machine(config(*vms), [f"{n}.elf" for n in names], bed=bed, cpus=len(names),
                  life=1200) as m:
