@@ -22,10 +22,12 @@ ENDING = {
 ALL = PASSING + list(ENDING)
 
 
-# Each boot: its bed and its guests. Bochs 2.7 has timers for no more than about ten CPUs, and
-# panics at a guest's triple fault whether it is intercepted or not.
+# Each boot: its bed and its guests. Few CPUs on QEMU, or the host's two cannot keep the guests'
+# clocks even. Bochs 2.7 has timers for no more than about ten CPUs, and panics at a guest's
+# triple fault whether it is intercepted or not.
 ON_BOCHS = [name for name in ALL if name != "triplefault"]
-BOOTS = [("qemu", ALL), ("bochs", ON_BOCHS[:7]), ("bochs", ON_BOCHS[7:])]
+BOOTS = [("qemu", ALL[i:i + 4]) for i in range(0, len(ALL), 4)]
+BOOTS += [("bochs", ON_BOCHS[:7]), ("bochs", ON_BOCHS[7:])]
 
 
 def guests_of(chosen):

@@ -249,7 +249,7 @@ static void hlt_waits_for_an_interrupt(void **state)
 	assert_true(v->halted);
 	assert_int_equal(v->hv.rip, 0x1001);
 	assert_int_equal(v->hv.shadow, 0);
-	assert_string_equal(vm_state_name(v->vm), "halted");
+	assert_string_equal(vm_state_name(v->vm), "running");
 	/* nothing deliverable: it sleeps on */
 	vcpu_request(v, VCPU_REQ_EVENT);
 	assert_int_equal(vcpu_run(v), VCPU_LEAVE_HALTED);
