@@ -16,7 +16,7 @@ from harness import Machine, config, vm
 def test_hostile(bed):
     words = "" if os.environ.get("TEST_FULL") else "coarse"
     if bed == "bochs":
-        words += " nofault strict"
+        words += " strict"
     text = config(vm("before", cpu=1, kernel="neighbour.elf"),
                   vm("hostile", cpu=2, cmdline=words),
                   vm("behind", cpu=3, kernel="neighbour.elf"))
@@ -28,7 +28,7 @@ def test_hostile(bed):
         with m.console("hostile") as c:
             c.expect(r"(PASS|FAILED) hostile[^\n]*\n", 1500 if os.environ.get("TEST_FULL") else 400)
             said = m.match.group(1)
-        m.wait_state("hostile", "triple fault" if bed == "qemu" else "exit", 20)
+        m.wait_state("hostile", "triple fault", 20)
         for name in ("before", "behind"):
             assert m.state(name).startswith("running")
             with m.console(name) as c:
