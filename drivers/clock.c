@@ -1,6 +1,6 @@
 /*
- * The TSC's rate, by comparing it for some milliseconds with clocks of known
- * rate: ACPI PM timer (3.579545 MHz, ACPI 6.5 4.8.3.3), PIT channel 2 (1.193182
+ * The TSC's rate, by comparing it (drivers/rate.c) with clocks of known rate:
+ * ACPI PM timer (3.579545 MHz, ACPI 6.5 4.8.3.3), PIT channel 2 (1.193182
  * MHz, 8254), HPET (rate in its capabilities). CPUID's own figures are wrong on
  * emulators and absent on many CPUs, so they are only the last resort. BSP only.
  */
@@ -10,17 +10,11 @@
 #include "arch/log.h"
 #include "arch/x86.h"
 #include "drivers/acpi.h"
+#include "drivers/rate.h"
 
 #define PM_TIMER_HZ 3579545u
 #define PIT_HZ 1193182u
 #define PIIX4_PM_TIMER 0xb008 /* where it is on an i440FX without tables */
-#define MEASURE_US 8000u
-#define ALIVE_READS 3000u
-#define CHANGES 4u
-#define ROUNDS 3u /* another hypervisor may stop us for longer than a source's turn */
-#define MAX_READS 100000u
-#define SPIN 200u      /* between reads, which are slow in emulators */
-#define TOLERANCE 200u /* sources agree within 1/200 */
 #define GUESS_HZ 1000000000u
 
 #define HPET_CAPS 0x000
@@ -29,13 +23,8 @@
 #define FEMTO_PER_SECOND 1000000000000000ull
 #define HPET_PERIOD_MAX 100000000u /* fs; the specification's limit */
 
-struct source {
-	const char *name;
-	u64 hz, mask;
-	u64 (*read)(void); /* counts up, modulo mask + 1 */
-};
-
 static u16 pm_port;
+static hpa_t hpet_base;
 static volatile u8 *hpet;
 
 static u64 read_pm(void)
@@ -58,84 +47,34 @@ static u64 read_hpet(void)
 }
 
 /* Channel 2 counts down from 65536 in mode 2, gate on, speaker off. */
-static void start_pit(void)
+static bool start_pit(struct rate_source *s)
 {
+	(void)s;
 	outb(0x61, (u8)((inb(0x61) & ~2u) | 1));
 	outb(0x43, 0xb4);
 	outb(0x42, 0);
 	outb(0x42, 0);
+	return true;
 }
 
-static bool start_hpet(hpa_t base, struct source *s)
+static bool start_hpet(struct rate_source *s)
 {
 	u32 period;
 
-	hpet = base ? kmap_mmio(base, 0x400, false) : NULL;
+	hpet = hpet_base ? kmap_mmio(hpet_base, 0x400, false) : NULL;
 	if (!hpet)
 		return false;
 	period = *(volatile u32 *)(hpet + HPET_CAPS + 4);
 	if (period == 0 || period > HPET_PERIOD_MAX)
 		return false;
 	*(volatile u32 *)(hpet + HPET_CONFIG) |= 1;
-	*s = (struct source){ "HPET", FEMTO_PER_SECOND / period, 0xffffffff, read_hpet };
+	s->hz = FEMTO_PER_SECOND / period;
 	return true;
 }
 
-/*
- * The TSC at a moment when the source's value changes; 0: it does not. Of a few
- * changes the one that is known most exactly: SMIs and other hypervisors break in.
- */
-static u64 tsc_at_change(const struct source *s, u64 *value)
+static u64 read_tsc(void)
 {
-	u64 last = s->read() & s->mask;
-	u64 best = ~0ull, tsc = 0;
-	u32 changes = 0;
-
-	for (u32 i = 0; i < ALIVE_READS && changes < CHANGES; i++) {
-		u64 before = rdtsc();
-		u64 v = s->read() & s->mask;
-		u64 width = rdtsc() - before;
-
-		if (v == last)
-			continue;
-		last = v;
-		changes++;
-		if (width < best) {
-			best = width;
-			tsc = before + width / 2;
-			*value = v;
-		}
-	}
-	return tsc;
-}
-
-/* TSC ticks per second by this source, or 0 when it stands still or races. */
-static u64 measure(const struct source *s)
-{
-	u64 want = s->hz * MEASURE_US / 1000000;
-	u64 from, to, t0, t1, counts;
-
-	t0 = tsc_at_change(s, &from);
-	if (!t0)
-		return 0;
-	for (u32 i = 0; (((s->read() & s->mask) - from) & s->mask) < want; i++) {
-		if (i == MAX_READS)
-			return 0;
-		for (u32 j = 0; j < SPIN; j++)
-			barrier();
-	}
-	t1 = tsc_at_change(s, &to);
-	counts = (to - from) & s->mask;
-	if (!t1 || t1 <= t0 || counts == 0 || counts > s->mask / 2)
-		return 0;
-	return (t1 - t0) * s->hz / counts;
-}
-
-static bool agree(u64 a, u64 b)
-{
-	u64 d = a > b ? a - b : b - a;
-
-	return a && b && d <= MAX(a, b) / TOLERANCE;
+	return rdtsc();
 }
 
 /* Leaf 0x15 (crystal ratio) or 0x16 (base MHz), if believable. */
@@ -159,42 +98,44 @@ static u64 hz_of_cpuid(void)
 
 static u32 mhz(u64 hz)
 {
-	return (u32)(hz / 1000000);
+	return (u32)((hz + 500000) / 1000000);
 }
 
-static bool accept(u64 hz, const char *one, const char *other)
+static void log_lone_clock(const struct rate_source *s, u32 n)
 {
-	tsc_hz = hz;
-	log_info("TSC %u MHz by %s and %s", mhz(hz), one, other);
-	return true;
+	for (u32 i = 0; i < n; i++)
+		log_warn("%s: %u measurements, about %u MHz", s[i].name, s[i].count,
+			 s[i].count ? mhz(s[i].rates[s[i].count / 2]) : 0);
 }
 
 void clock_init(const struct acpi_info *acpi)
 {
-	struct source pm = { "PM timer", PM_TIMER_HZ, acpi->pm_timer_32bit ? 0xffffffff : 0xffffff,
-			     read_pm };
-	struct source pit = { "PIT", PIT_HZ, 0xffff, read_pit };
-	struct source third = { "HPET", 0, 0, NULL };
-	u64 by_pm = 0, by_pit = 0, by_third = 0;
+	struct rate_source sources[] = {
+		{ .name = "PM timer",
+		  .hz = PM_TIMER_HZ,
+		  .mask = acpi->pm_timer_32bit ? 0xffffffff : 0xffffff,
+		  .read = read_pm },
+		{ .name = "PIT",
+		  .hz = PIT_HZ,
+		  .mask = 0xffff,
+		  .read = read_pit,
+		  .start = start_pit },
+		/* last: two others that agree at once leave it alone */
+		{ .name = "HPET", .mask = 0xffffffff, .read = read_hpet, .start = start_hpet },
+	};
+	struct rate_result r;
 
 	pm_port = (u16)(acpi->pm_timer_port ? acpi->pm_timer_port : PIIX4_PM_TIMER);
-	start_pit();
-	for (u32 i = 0; i < ROUNDS; i++) {
-		by_pm = measure(&pm);
-		by_pit = measure(&pit);
-		if (agree(by_pm, by_pit) && accept(by_pm, pm.name, pit.name))
-			return;
-		if (third.read || start_hpet(acpi->hpet, &third))
-			by_third = measure(&third);
-		if (agree(by_pm, by_third) && accept(by_third, third.name, pm.name))
-			return;
-		if (agree(by_pit, by_third) && accept(by_third, third.name, pit.name))
-			return;
+	hpet_base = acpi->hpet;
+	r = rate_find(sources, ARRAY_SIZE(sources), read_tsc);
+	tsc_hz = r.hz;
+	if (r.and) {
+		log_info("TSC %u MHz by %s and %s", mhz(tsc_hz), r.by, r.and);
+		return;
 	}
-	tsc_hz = by_pm ? by_pm : by_third ? by_third : by_pit;
 	if (tsc_hz) {
-		log_warn("TSC %u MHz by one clock alone (PM timer %u, HPET %u, PIT %u)",
-			 mhz(tsc_hz), mhz(by_pm), mhz(by_third), mhz(by_pit));
+		log_warn("TSC %u MHz by the %s alone: no other clock agrees", mhz(tsc_hz), r.by);
+		log_lone_clock(sources, ARRAY_SIZE(sources));
 		return;
 	}
 	tsc_hz = hz_of_cpuid();
