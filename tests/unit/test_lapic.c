@@ -3,7 +3,7 @@
  * transitions, LVTs, IPIs, destinations, errors, the three timers; and random
  * accesses against a slow model of IRR, ISR and PPR.
  */
-// SOURCES: kernel/lapic.c
+// SOURCES: kernel/lapic*.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
