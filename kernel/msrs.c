@@ -2,7 +2,7 @@
  * The MSR allow-list, see msrs.h: Intel SDM Vol. 4 chapter 2, AMD APM Vol. 2
  * appendix A, KVM's clock MSRs from its documented interface. The dearest
  * paths come first: TSC_ADJUST, APIC_BASE, TSC_DEADLINE and the x2APIC range.
- * What an MSR promises must agree with cpuid.c's allow-list: no speculation
+ * What an MSR promises must agree with cpuid_allow.h: no speculation
  * controls, no performance counters, no machine-check banks.
  */
 #include "kernel/msrs.h"

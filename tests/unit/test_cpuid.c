@@ -1,10 +1,10 @@
 /*
- * kernel/cpuid.c over made-up hosts: a generous AMD one, a generous Intel one,
+ * kernel/cpuid*.c over made-up hosts: a generous AMD one, a generous Intel one,
  * one whose every bit is set, and a poor one. What must be hidden is hidden,
  * topology and XSAVE sizes are the VM's own, leaves out of range do as the
  * vendor does, and CPUID agrees with the MSR table and the CR masks.
  */
-// SOURCES: kernel/cpuid.c kernel/msrs.c kernel/control_regs.c
+// SOURCES: kernel/cpuid*.c kernel/msrs.c kernel/control_regs.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
