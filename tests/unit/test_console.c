@@ -1,4 +1,4 @@
-// SOURCES: kernel/console.c kernel/print.c tests/unit/fake/wire_fake.c
+// SOURCES: kernel/console*.c kernel/print.c tests/unit/fake/wire_fake.c
 #include "kernel/console.h"
 
 #include <setjmp.h>

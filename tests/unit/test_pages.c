@@ -1,9 +1,9 @@
 /*
- * kernel/pages.c: boot on awkward memory maps, scrubbing (invariant 6), owners,
+ * kernel/pages*.c: boot on awkward memory maps, scrubbing (invariant 6), owners,
  * the kernel's reserve, random operations against a model, several CPUs at
  * once, and leaks: after everything is freed, the numbers are those of boot.
  */
-// SOURCES: kernel/pages.c tests/unit/fake/fake_panic.c tests/unit/fake/fake_kdirect.c
+// SOURCES: kernel/pages*.c tests/unit/fake/fake_panic.c tests/unit/fake/fake_kdirect.c
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>

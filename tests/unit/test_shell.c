@@ -1,4 +1,4 @@
-// SOURCES: kernel/shell.c kernel/shell_cmds.c kernel/line.c kernel/console.c kernel/log.c kernel/print.c tests/unit/fake/control_fake.c tests/unit/fake/wire_fake.c
+// SOURCES: kernel/shell.c kernel/shell_cmds.c kernel/line.c kernel/console*.c kernel/log.c kernel/print.c tests/unit/fake/control_fake.c tests/unit/fake/wire_fake.c
 #include "kernel/shell.h"
 
 #include <setjmp.h>
