@@ -137,7 +137,7 @@ static void unknown_key(struct config *c, u32 node, int vm, const struct config_
 		keys == config_vm_keys ? config_host_keys : config_vm_keys;
 	u32 n_others = keys == config_vm_keys ? CONFIG_HOST_KEYS : CONFIG_VM_KEYS, i;
 	const char *near;
-	char name[80], list[160];
+	char name[80], list[224];
 
 	toml_key(&c->doc, node, name, sizeof(name));
 	near = nearest(name, keys, count);

@@ -20,7 +20,7 @@
 #define CONFIG_NAME_SIZE 32
 #define CONFIG_CMDLINE_SIZE 1024
 
-enum config_policy { POLICY_STOP, POLICY_RESTART };
+enum config_policy { POLICY_STOP, POLICY_RESTART, POLICY_PAUSE };
 
 /* Where something stands in the file; line 0: it does not. */
 struct config_at {

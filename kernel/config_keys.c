@@ -314,23 +314,24 @@ static void read_cmdline(const struct config_reader *r)
 		read_text(r, r->node, r->v->cmdline, sizeof(r->v->cmdline));
 }
 
-static void read_policy(const struct config_reader *r, enum config_policy *out)
+/* The first n of the words that enum config_policy numbers. */
+static void read_policy(const struct config_reader *r, u32 n, enum config_policy *out)
 {
-	static const char *const words[] = { "stop", "restart" };
-	int i = read_word(r, words, ARRAY_SIZE(words));
+	static const char *const words[] = { "stop", "restart", "pause" };
+	int i = read_word(r, words, n);
 
 	if (i >= 0)
-		*out = i == 0 ? POLICY_STOP : POLICY_RESTART;
+		*out = (enum config_policy)i;
 }
 
 static void read_on_crash(const struct config_reader *r)
 {
-	read_policy(r, &r->v->on_crash);
+	read_policy(r, 3, &r->v->on_crash);
 }
 
 static void read_on_reboot(const struct config_reader *r)
 {
-	read_policy(r, &r->v->on_reboot);
+	read_policy(r, 2, &r->v->on_reboot);
 }
 
 static void read_autostart(const struct config_reader *r)

@@ -38,6 +38,24 @@ const char *vm_name(const struct vm *vm)
 	return vm->config->name;
 }
 
+/* Its health: why it ended last, and what the restart policy made of that. */
+static void describe_reason(const struct vm *vm, struct vm_info *out)
+{
+	ns_t now = time_now();
+	u32 size = sizeof(out->reason), n;
+
+	out->restarts = vm->restarts.total;
+	if (vm->state == VM_STARTING && vm->restart_at > now)
+		out->restart_in = vm->restart_at - now;
+	n = (u32)str_format(out->reason, size, "%s", vm->reason);
+	if (out->restart_in && n < size)
+		str_format(out->reason + n, size - n, "; restart %u in %lu s", out->restarts,
+			   (out->restart_in + 999999999) / 1000000000);
+	else if (vm->state == VM_RUNNING && out->restarts)
+		str_format(out->reason, size, "restarted %u time%s", out->restarts,
+			   out->restarts == 1 ? "" : "s");
+}
+
 void vm_describe(const struct vm *vm, struct vm_info *out)
 {
 	u64 kernel = pages_owned(vm->id, PAGE_KERNEL);
@@ -50,7 +68,7 @@ void vm_describe(const struct vm *vm, struct vm_info *out)
 		.exits = vm_exits(vm),
 		.port = (struct console_port *)&vm->port,
 	};
-	str_format(out->reason, sizeof(out->reason), "%s", vm->reason);
+	describe_reason(vm, out);
 	for (u32 i = 0; i < vm->config->cpu_count; i++)
 		out->cpus[i] = vm->config->cpus[i];
 	if (vm->state == VM_RUNNING || vm->state == VM_STOPPING)
@@ -82,6 +100,8 @@ static const char *cannot(const struct vm *vm, const char *wanted)
 
 	if (!vm->valid)
 		return "the configuration refused it, see log";
+	if (vm->state == VM_KEPT)
+		return "it has crashed and is kept: stop or reset it first";
 	str_format(text, sizeof(text), "it is %s%s", vm->state == VM_OFF ? "not " : "",
 		   vm->state == VM_OFF ? "running" : vm_state_name(vm));
 	(void)wanted;

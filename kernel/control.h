@@ -23,9 +23,11 @@ struct vm_info {
 	char reason[96];	    /* why it is in that state; "" nothing to say */
 	u32 cpus[CONTROL_MAX_CPUS]; /* physical CPUs, by number */
 	u32 cpu_count;
-	u64 memory;  /* guest RAM as configured, bytes */
-	ns_t uptime; /* since its last start; 0 while stopped */
-	u64 exits;   /* since its last start */
+	u64 memory;	 /* guest RAM as configured, bytes */
+	ns_t uptime;	 /* since its last start; 0 while stopped */
+	u64 exits;	 /* since its last start */
+	u32 restarts;	 /* by policy, since the administrator started it */
+	ns_t restart_in; /* it waits for its next restart; 0: it does not */
 	/* bytes held right now */
 	u64 mem_guest;	    /* guest RAM */
 	u64 mem_monitor;    /* the monitor's own pages (not the shared image) */

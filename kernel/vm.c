@@ -17,10 +17,6 @@
 #include "kernel/string.h"
 #include "kernel/time.h"
 
-/* A VM that crashed starts again after this, so that one that dies at once
- * does not keep the machine busy. */
-#define CRASH_RESTART_NS 1000000000ull
-
 struct vm vms[CONFIG_MAX_VMS];
 u32 vms_count;
 
@@ -49,6 +45,8 @@ const char *vm_state_name(const struct vm *vm)
 		return "invalid";
 	if (vm->state == VM_OFF && end_policy[vm->end] == END_CRASH)
 		return "failed";
+	if (vm->state == VM_STARTING && vm->restart_at)
+		return "waiting";
 	return names[vm->state];
 }
 
@@ -277,6 +275,7 @@ static void begin_release(struct vm *vm)
 		vm->end = vm->admin_end; /* whatever else came up: no restart against it */
 		str_format(vm->reason, sizeof(vm->reason), "%s", end_text[vm->end]);
 	}
+	vm->ran = time_now() - vm->started;
 	vm->last = (struct vcpu_stats){ 0 };
 	for (u32 i = 0; i < vm->vcpu_count; i++) {
 		const struct vcpu_stats *s = &vm->vcpus[i]->stats;
@@ -301,6 +300,30 @@ static bool restarts(const struct vm *vm)
 	}
 }
 
+/* False: there have been enough of them. */
+static bool plan_restart(struct vm *vm)
+{
+	const char *name = vm->config->name;
+	u32 n = (u32)strlen(vm->reason);
+	ns_t delay = 0;
+
+	if (end_policy[vm->end] == END_ALWAYS) {
+		vm->restarts = (struct restarts){ 0 };
+	} else if (!restart_next(&vm->restarts, end_policy[vm->end] == END_CRASH, vm->ran,
+				 &delay)) {
+		str_format(vm->reason + n, sizeof(vm->reason) - n, "; given up after %u restarts",
+			   vm->restarts.crashes);
+		log_error("%s: not restarted again: %u crashes in a row", name,
+			  vm->restarts.crashes + 1);
+		return false;
+	} else if (delay) {
+		vm->restart_at = time_now() + delay;
+		log_info("%s: restart %u in %lu.%lu s", name, vm->restarts.total,
+			 delay / 1000000000, delay / 100000000 % 10);
+	}
+	return true;
+}
+
 static bool release_step(struct vm *vm)
 {
 	while (vm->vcpu_count)
@@ -312,14 +335,20 @@ static bool release_step(struct vm *vm)
 	vm->page = NULL;
 	vm->cursor = 0;
 	log_info("%s: %s", vm->config->name, vm->reason);
-	if (restarts(vm)) {
-		vm->state = VM_STARTING;
-		if (end_policy[vm->end] == END_CRASH)
-			vm->restart_at = time_now() + CRASH_RESTART_NS;
-	} else {
-		vm->state = VM_OFF;
-	}
+	vm->state = restarts(vm) && plan_restart(vm) ? VM_STARTING : VM_OFF;
 	return true;
+}
+
+/* Every vCPU has left its CPU. */
+static void all_parked(struct vm *vm)
+{
+	if (vm->state == VM_RUNNING && end_policy[vm->end] == END_CRASH &&
+	    vm->config->on_crash == POLICY_PAUSE) {
+		vm->state = VM_KEPT;
+		log_info("%s: %s: kept as it is; stop or reset it", vm->config->name, vm->reason);
+	} else {
+		begin_release(vm);
+	}
 }
 
 static bool step(struct vm *vm)
@@ -330,7 +359,7 @@ static bool step(struct vm *vm)
 	case VM_STOPPING:
 		if (__atomic_load_n(&vm->parked, __ATOMIC_ACQUIRE) < vm->vcpu_count)
 			return false;
-		begin_release(vm);
+		all_parked(vm);
 		return true;
 	case VM_RELEASING: return release_step(vm);
 	default: return false;
@@ -354,6 +383,7 @@ enum err vm_begin_start(struct vm *vm)
 		return ERR_PERM;
 	vm->cursor = 0;
 	vm->restart_at = 0;
+	vm->restarts = (struct restarts){ 0 };
 	vm->state = VM_STARTING;
 	return OK;
 }
@@ -369,6 +399,14 @@ enum err vm_begin_stop(struct vm *vm, enum vm_end end)
 		vm->end = end;
 		str_format(vm->reason, sizeof(vm->reason), "%s", end_text[end]);
 		vm->state = vm->cursor ? VM_RELEASING : VM_OFF;
+		return OK;
+	}
+	if (vm->state == VM_KEPT) {
+		if (end_policy[end] == END_ALWAYS) {
+			vm->end = end;
+			str_format(vm->reason, sizeof(vm->reason), "%s", end_text[end]);
+		}
+		begin_release(vm);
 		return OK;
 	}
 	if (vm->state != VM_RUNNING)
@@ -388,7 +426,7 @@ u64 vm_exits(const struct vm *vm)
 	u64 sum = 0;
 
 	for (u32 r = 0; r < HV_EXIT_COUNT; r++) {
-		sum += vm->state == VM_RUNNING || vm->state == VM_STOPPING ? 0 : vm->last.exits[r];
+		sum += vm->vcpu_count ? 0 : vm->last.exits[r];
 		for (u32 i = 0; i < vm->vcpu_count; i++)
 			sum += vm->vcpus[i]->stats.exits[r];
 	}

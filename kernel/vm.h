@@ -4,7 +4,8 @@
  *
  *   OFF -> STARTING -> RUNNING -> STOPPING -> RELEASING -> OFF
  *
- * STARTING and RELEASING are resumable jobs of at most one chunk per step
+ * KEPT is a crashed VM of on_crash = "pause": its vCPUs have left their CPUs,
+ * all else stays as it was until somebody stops or resets it. STARTING and RELEASING are resumable jobs of at most one chunk per step
  * (vm_step), so that nobody else waits for them.
  */
 #ifndef KERNEL_VM_H
@@ -14,13 +15,17 @@
 #include "kernel/config.h"
 #include "kernel/console.h"
 #include "kernel/cpuid.h"
+#include "kernel/restart.h"
 #include "kernel/space.h"
 #include "kernel/vcpu.h"
 
 #define VM_STATES(X) \
 	X(OFF, "stopped") \
 	X(STARTING, "starting") \
-	X(RUNNING, "running") X(STOPPING, "stopping") X(RELEASING, "stopping")
+	X(RUNNING, "running") \
+	X(STOPPING, "stopping") \
+	X(KEPT, "crashed") \
+	X(RELEASING, "stopping")
 
 enum vm_state {
 #define X(name, text) VM_##name,
@@ -58,9 +63,11 @@ struct vm {
 	struct console_port port;
 	void *scrollback;
 
-	u64 cursor;		/* of the job under way: bytes done */
-	u64 tsc_start;		/* guest time 0 */
-	ns_t started;		/* host time */
+	u64 cursor;    /* of the job under way: bytes done */
+	u64 tsc_start; /* guest time 0 */
+	ns_t started;  /* host time */
+	ns_t ran;      /* how long the last run lasted */
+	struct restarts restarts;
 	ns_t restart_at;	/* a restart waits until then; 0: none */
 	struct timer restart;	/* CPU 0's, for that */
 	struct vcpu_stats last; /* of the last run, when its vCPUs are gone */

@@ -248,7 +248,7 @@ def plan(r):
                 'memory = "%s"' % r.choice(["2M", "256M", "1G", "1023G", "1022M"]),
                 "kernel = %s" % r.choice(["'bulkhead\\vmlinuz'", '"bulkhead/linux ä"'])]
         for text in ["cmdline = 'console=ttyS0 quiet'", "autostart = %s" % r.choice(["true", "false"]),
-                     'on_crash = "%s"' % r.choice(["stop", "restart"]),
+                     'on_crash = "%s"' % r.choice(["stop", "restart", "pause"]),
                      'on_reboot = "%s"' % r.choice(["stop", "restart"]),
                      "debug_exit = %s" % r.choice(["true", "false"]),
                      "initrd = %s" % r.choice(['"a/b"', '["a", "b"]', "[]"])]:

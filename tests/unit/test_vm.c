@@ -4,6 +4,7 @@
  */
 // SOURCES: kernel/vcpu.c kernel/exits.c kernel/upcall.c kernel/syscall.c kernel/vm.c
 // SOURCES: kernel/space.c kernel/monitor.c kernel/pages*.c kernel/loop.c kernel/control.c
+// SOURCES: kernel/restart.c
 // SOURCES: kernel/crash.c kernel/time.c kernel/timer.c kernel/lapic*.c kernel/msrs.c
 // SOURCES: kernel/cpuid*.c kernel/control_regs.c kernel/console*.c kernel/print.c arch/mmu.c
 // SOURCES: arch/svm/svm_exit.c tests/unit/fake/world.c tests/unit/fake/fake_log.c
@@ -19,6 +20,7 @@
 #include <cmocka.h>
 
 #include "arch/x86.h"
+#include "kernel/budget.h"
 #include "kernel/host.h"
 #include "kernel/pages.h"
 #include "kernel/percpu.h"
@@ -327,7 +329,9 @@ static void every_end_and_every_policy(void **state)
 			assert_int_equal(vm->end_code, 3);
 			assert_string_equal(vm->reason, "as the test says");
 			assert_true(holds_nothing(vm));
-			assert_string_equal(vm_state_name(vm), restarts		  ? "starting"
+			assert_string_equal(vm_state_name(vm), restarts && ends[i].on_crash
+								       ? "waiting"
+							       : restarts	  ? "starting"
 							       : ends[i].on_crash ? "failed"
 										  : "stopped");
 			if (restarts) {
@@ -387,6 +391,118 @@ static void stop_and_reset_while_it_waits(void **state)
 			assert_true(hw.tsc - at < tsc_hz / 2);
 		}
 	}
+}
+
+/* Crashes and restarts until it is given up; the waits are as they should be. */
+static void a_vm_that_dies_at_once_is_given_up(void **state)
+{
+	struct vm *vm = &vms[0];
+	struct vm_info info;
+	const char *why;
+
+	(void)state;
+	world.config.vm[0].on_crash = POLICY_RESTART;
+	for (u32 round = 0; round < 2; round++) {
+		world_forget();
+		world_start(0);
+		for (u32 i = 0; i < RESTART_LIMIT; i++) {
+			u64 crashed = hw.tsc;
+			ns_t wait = MIN(RESTART_FIRST_NS << i, RESTART_MAX_NS);
+
+			end_it(0, VM_END_TRIPLE_FAULT);
+			world_until(0, VM_STARTING);
+			vm_describe(vm, &info);
+			assert_int_equal(info.restarts, i + 1);
+			assert_in_range(info.restart_in, wait / 10 * 9, wait);
+			assert_string_equal(info.state, "waiting");
+			assert_non_null(strstr(info.reason, "as the test says; restart "));
+			hw.tsc += time_ticks(wait / 2);
+			host_step();
+			assert_int_equal(vm->cursor, 0);
+			hw.tsc += time_ticks(wait / 2);
+			world_until(0, VM_RUNNING);
+			assert_true(hw.tsc - crashed > time_ticks(wait));
+			vm_describe(vm, &info);
+			assert_true(strncmp(info.reason, "restarted ", 10) == 0);
+			assert_int_equal(info.restart_in, 0);
+		}
+		end_it(0, VM_END_TRIPLE_FAULT);
+		world_until(0, VM_OFF);
+		assert_non_null(strstr(vm->reason, "; given up after 6 restarts"));
+		assert_string_equal(vm_state_name(vm), "failed");
+		assert_true(holds_nothing(vm));
+		hw.tsc += 100 * tsc_hz;
+		host_step();
+		assert_int_equal(vm->state, VM_OFF);
+	}
+	/* the administrator's start begins anew, and so does a run that lasted */
+	assert_int_equal(vm_start(vm, &why), OK);
+	assert_int_equal(vm->restarts.total, 0);
+}
+
+static void a_reset_loop_slows_down(void **state)
+{
+	struct vm *vm = &vms[0];
+
+	(void)state;
+	world.config.vm[0].on_reboot = POLICY_RESTART;
+	world_start(0);
+	for (u32 i = 0; i < 20; i++) {
+		end_it(0, VM_END_RESET);
+		world_until(0, VM_STARTING);
+		assert_int_equal(vm->restart_at != 0, i != 0);
+		if (i) {
+			assert_true(vm->restart_at - time_now() <= RESTART_MAX_NS);
+			hw.tsc += time_ticks(vm->restart_at - time_now()) + 1;
+		}
+		world_until(0, VM_RUNNING);
+	}
+	/* one that lasted */
+	hw.tsc += time_ticks(RESTART_GOOD_NS);
+	end_it(0, VM_END_RESET);
+	world_until(0, VM_STARTING);
+	assert_int_equal(vm->restart_at, 0);
+}
+
+static void a_crashed_vm_is_kept(void **state)
+{
+	struct vm *vm = &vms[0];
+	const char *why;
+
+	(void)state;
+	world.config.vm[0].on_crash = POLICY_PAUSE;
+	for (u32 reset = 0; reset < 2; reset++) {
+		world_forget();
+		world_start(0);
+		end_it(0, VM_END_TRIPLE_FAULT);
+		world_until(0, VM_KEPT);
+		for (u32 i = 0; i < 10; i++)
+			assert_false(host_step());
+		assert_int_equal(vm->state, VM_KEPT);
+		assert_string_equal(vm_state_name(vm), "crashed");
+		assert_string_equal(vm->reason, "as the test says");
+		assert_int_equal(vm->vcpu_count, 1);
+		assert_null(percpus[1].vcpu);
+		assert_int_equal(pages_owned(vm->id, PAGE_CHUNK), vm->config->memory);
+		assert_true(vm_exits(vm) > 0);
+		assert_int_equal(vm_start(vm, &why), ERR_PERM);
+		assert_non_null(strstr(why, "stop or reset it"));
+		vm->port.rx_ready(&vm->port); /* typed at it: nothing happens */
+		if (reset) {
+			assert_int_equal(vm_reset(vm, &why), OK);
+			assert_int_equal(vm->state, VM_RUNNING);
+			continue;
+		}
+		assert_int_equal(vm_stop(vm, &why), OK);
+		assert_string_equal(vm_state_name(vm), "failed");
+		assert_string_equal(vm->reason, "as the test says");
+		assert_true(holds_nothing(vm));
+	}
+	/* a reset by the guest is no crash */
+	world.config.vm[0].on_reboot = POLICY_STOP;
+	world.v = vm->vcpus[0];
+	end_it(0, VM_END_RESET);
+	world_until(0, VM_OFF);
 }
 
 static void stop_beats_a_crash_at_the_same_time(void **state)
@@ -526,6 +642,9 @@ int main(void)
 		T(every_end_and_every_policy),
 		T(a_crashed_vm_waits_and_wakes),
 		T(stop_and_reset_while_it_waits),
+		T(a_vm_that_dies_at_once_is_given_up),
+		T(a_reset_loop_slows_down),
+		T(a_crashed_vm_is_kept),
 		T(stop_beats_a_crash_at_the_same_time),
 		T(one_crash_leaves_the_other),
 		T(stop_in_the_middle_of_an_upcall),

@@ -170,7 +170,10 @@ static void put_vm(const struct vm_config *v)
 	put_string(v->cmdline);
 	printf(", \"autostart\": %s, \"on_crash\": \"%s\", \"on_reboot\": \"%s\", "
 	       "\"debug_exit\": %s}",
-	       v->autostart ? "true" : "false", v->on_crash == POLICY_STOP ? "stop" : "restart",
+	       v->autostart ? "true" : "false",
+	       v->on_crash == POLICY_STOP    ? "stop"
+	       : v->on_crash == POLICY_PAUSE ? "pause"
+					     : "restart",
 	       v->on_reboot == POLICY_STOP ? "stop" : "restart", v->debug_exit ? "true" : "false");
 }
 
