@@ -18,7 +18,12 @@ V ?= 0
 Q := $(if $(filter 0,$(V)),@)
 say = @$(if $(filter 0,$(V)),printf '  %-7s %s\n' $(1) $(2),:)
 
-CC := gcc
+# Unit tests compile the same files again and again, each into its own program: where there is
+# ccache (tools/deps test), most of that is once.
+CCACHE := $(shell command -v ccache)
+export CCACHE_BASEDIR := $(CURDIR)
+export CCACHE_NOHASHDIR := 1
+CC := $(CCACHE) gcc
 LD := ld
 PYTHON := /usr/bin/python3
 
@@ -229,7 +234,12 @@ define build_program # compiler, flags, libraries
 	$(Q)srcs="$< $$(sed -n 's|^// SOURCES:||p' $<)"; libs="$$(sed -n 's|^// LIBS:||p' $<)"; \
 	flags="$$(sed -n 's|^// FLAGS:||p' $<)"; \
 	$(1) $$flags $(2) -MM -MP -MT $@ $$srcs > $@.d && printf '%s:\n' $$srcs >> $@.d && \
-	$(1) $$flags $(2) -o $@ $$srcs $(3) $$libs
+	rm -rf $@.o; mkdir $@.o; objs=; \
+	for s in $$srcs; do \
+		o="$@.o/$$(echo $$s | tr / _).o"; objs="$$objs $$o"; \
+		$(1) $$flags $(2) -c -o $$o $$s || exit 1; \
+	done; \
+	$(1) $$flags $(2) -o $@ $$objs $(3) $$libs
 endef
 
 build/unit/%: tests/unit/%.c Makefile | deps-test
@@ -255,7 +265,7 @@ FUZZ_FLAGS := -std=gnu17 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitiz
 	-Itests/unit/fake -I. -DUNIT_TEST=1 -DBULKHEAD_VERSION='"fuzz"'
 build/fuzz/%: tests/fuzz/%.c Makefile | deps-test
 	$(call say,FUZZ,$<)
-	$(call build_program,clang,$(FUZZ_FLAGS))
+	$(call build_program,$(CCACHE) clang,$(FUZZ_FLAGS))
 
 fuzz: $(FUZZ)
 	@for f in $(FUZZ); do \
