@@ -143,6 +143,8 @@ class Machine:
         return self
 
     def __exit__(self, *exc):
+        if exc[0]:
+            self.show_tail()
         self.close()
 
     # ------------------------------------------------------------ start, end
