@@ -231,9 +231,11 @@ UNIT_FLAGS := -std=gnu17 -g -O1 -Wall -Wextra -fsanitize=address,undefined \
 # not stop make before the test's own list is read again.
 define build_program # compiler, flags, libraries
 	@mkdir -p $(@D)
-	$(Q)srcs="$< $$(sed -n 's|^// SOURCES:||p' $<)"; libs="$$(sed -n 's|^// LIBS:||p' $<)"; \
-	flags="$$(sed -n 's|^// FLAGS:||p' $<)"; \
+	$(Q)of="$$(sed -n 's|^// SOURCES-OF:||p' $<)"; \
+	srcs="$< $$(sed -n 's|^// SOURCES:||p' $< $$of)"; libs="$$(sed -n 's|^// LIBS:||p' $<)"; \
+	flags="$$(sed -n 's|^// FLAGS:||p' $< $$of)"; \
 	$(1) $$flags $(2) -MM -MP -MT $@ $$srcs > $@.d && printf '%s:\n' $$srcs >> $@.d && \
+	printf '$@: %s\n' $$of >> $@.d && \
 	rm -rf $@.o; mkdir $@.o; objs=; \
 	for s in $$srcs; do \
 		o="$@.o/$$(echo $$s | tr / _).o"; objs="$$objs $$o"; \
@@ -251,27 +253,12 @@ unit-build: $(UNIT)
 unit: unit-build
 	@tools/run-unit $(UNIT)
 
-.PHONY: test bench fuzz
+.PHONY: test bench
 test: deps-test
 	@tests/run
 
 bench: deps-test
 	@tests/bench/run
-
-# FUZZ_TIME seconds for each tests/fuzz/fuzz_*.c (SOURCES: as for unit tests).
-FUZZ_TIME ?= 60
-FUZZ := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
-FUZZ_FLAGS := -std=gnu17 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-	-Itests/unit/fake -I. -DUNIT_TEST=1 -DBULKHEAD_VERSION='"fuzz"'
-build/fuzz/%: tests/fuzz/%.c Makefile | deps-test
-	$(call say,FUZZ,$<)
-	$(call build_program,$(CCACHE) clang,$(FUZZ_FLAGS))
-
-fuzz: $(FUZZ)
-	@for f in $(FUZZ); do \
-		mkdir -p build/fuzz/corpus/$${f##*/}; \
-		$$f -max_total_time=$(FUZZ_TIME) -print_final_stats=1 build/fuzz/corpus/$${f##*/} || exit 1; \
-	done
 
 # ------------------------------------------------------------------------ rest
 
@@ -293,11 +280,12 @@ help:
 	@echo "make test        unit, lint and system tests; ends with: N passed, N failed"
 	@echo "make unit        the unit tests alone"
 	@echo "make bench       instruction counts per exit (QEMU -icount)"
-	@echo "make fuzz        fuzzers [FUZZ_TIME=60 seconds each]"
+	@echo "make fuzz        fuzzers [T=name for one, TIME=60 seconds each]"
 	@echo "make guests      Debian's kernel, GNU Mach and the busybox initramfs -> build/guests"
 	@echo "make deps        install what is missing from Debian's archive"
 	@echo "make clean       all of build/ but the downloads; make distclean: those too"
 
 -include tests/tests.mk
+-include tests/fuzz/fuzz.mk
 -include $(KERNEL_OBJ:.o=.d) $(VMM_OBJ:.o=.d) $(LOADER_OBJ:.o=.d)
--include $(addsuffix .d,$(UNIT) $(FUZZ))
+-include $(addsuffix .d,$(UNIT))

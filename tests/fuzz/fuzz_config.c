@@ -1,4 +1,4 @@
-// SOURCES: kernel/config.c kernel/config_keys.c kernel/config_check.c kernel/toml.c kernel/toml_scalar.c kernel/print.c
+// SOURCES-OF: tests/unit/test_config.c
 #include "kernel/config.h"
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);

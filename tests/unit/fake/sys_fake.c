@@ -17,7 +17,40 @@ struct abi_vm fake_vm;
 struct abi_vcpu fake_vcpu;
 
 static u8 *ram;
-static u64 ram_span;
+static u64 ram_span, low_end, high_end; /* offsets in it */
+
+/* Zeroed RAM; the mapping stays if it is long enough (a fuzzer comes here often). */
+static void map_ram(u64 ram_low, u64 ram_high)
+{
+	u8 *high;
+
+	if (ram && ABI_RAM_HIGH_BASE + ram_high > ram_span) {
+		munmap(ram, ram_span);
+		ram = NULL;
+	}
+	if (!ram) {
+		ram_span = ABI_RAM_HIGH_BASE + ram_high;
+		ram = mmap(NULL, ram_span, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			   -1, 0);
+		if (ram == MAP_FAILED)
+			goto failed;
+		low_end = high_end = 0;
+	}
+	high = ram + ABI_RAM_HIGH_BASE;
+	if ((low_end &&
+	     (madvise(ram, low_end, MADV_DONTNEED) || mprotect(ram, low_end, PROT_NONE))) ||
+	    (high_end &&
+	     (madvise(high, high_end, MADV_DONTNEED) || mprotect(high, high_end, PROT_NONE))) ||
+	    (ram_low && mprotect(ram, ram_low, PROT_READ | PROT_WRITE)) ||
+	    (ram_high && mprotect(high, ram_high, PROT_READ | PROT_WRITE)))
+		goto failed;
+	low_end = ram_low;
+	high_end = ram_high;
+	return;
+failed:
+	perror("guest RAM");
+	abort();
+}
 
 void sys_fake_reset(u64 ram_low, u64 ram_high)
 {
@@ -26,16 +59,7 @@ void sys_fake_reset(u64 ram_low, u64 ram_high)
 	memset(&fake_vcpu, 0, sizeof(fake_vcpu));
 	fake.timer = ~0ull;
 
-	if (ram)
-		munmap(ram, ram_span);
-	ram_span = ABI_RAM_HIGH_BASE + ram_high;
-	ram = mmap(NULL, ram_span, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (ram == MAP_FAILED || (ram_low && mprotect(ram, ram_low, PROT_READ | PROT_WRITE)) ||
-	    (ram_high && mprotect(ram + ABI_RAM_HIGH_BASE, ram_high, PROT_READ | PROT_WRITE))) {
-		perror("guest RAM");
-		abort();
-	}
-
+	map_ram(ram_low, ram_high);
 	fake_vm.version = ABI_VERSION;
 	fake_vm.vcpus = 1;
 	fake_vm.ram_low = ram_low;
@@ -78,6 +102,8 @@ static void log_args(const char *fmt, va_list args)
 {
 	size_t len = strlen(fake.log);
 
+	if (len > sizeof(fake.log) - 512) /* full: .log_lines still counts */
+		len = sizeof(fake.log) - 512;
 	vsnprintf(fake.log + len, sizeof(fake.log) - len - 1, fmt, args);
 	strcat(fake.log, "\n");
 	fake.log_lines++;

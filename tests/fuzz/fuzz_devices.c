@@ -1,0 +1,227 @@
+/*
+ * Every virtual device through the I/O map: a stream of accesses, with time
+ * going on between them, interrupts acknowledged and console input arriving.
+ * Checked after each step: messages come from unmasked IOAPIC pins and are such
+ * as the kernel takes; INTR agrees with what the PIC's registers say; the PM
+ * timer tells the time; nobody wakes the host too often; no device stops the
+ * VM but those that may.
+ */
+// SOURCES-OF: tests/unit/test_board.c
+// RUNS: 12000
+// MAX_LEN: 600
+#include "fuzz.h"
+#include "machine.h"
+#include "vmm/devices.h"
+#include "vmm/ioapic.h"
+#include "vmm/ioport.h"
+#include "vmm/pic.h"
+#include "vmm/pm.h"
+#include "vmm/pvclock.h"
+#include "vmm/uart.h"
+#include "vmm/vm.h"
+
+#define RTE_LEVEL 0x8000u
+#define RTE_REMOTE_IRR 0x4000u
+#define RTE_MASKED 0x10000u
+
+static struct {
+	u32 low[BOARD_IOAPIC_PINS], high[BOARD_IOAPIC_PINS];
+} before, after;
+
+static u32 ioapic_reg(u32 reg)
+{
+	u32 select = (u32)iomap_read(IO_MMIO, BOARD_IOAPIC, 4), value;
+
+	iomap_write(IO_MMIO, BOARD_IOAPIC, 4, reg);
+	value = (u32)iomap_read(IO_MMIO, BOARD_IOAPIC + 0x10, 4);
+	iomap_write(IO_MMIO, BOARD_IOAPIC, 4, select);
+	return value;
+}
+
+static void read_entries(u32 *low, u32 *high)
+{
+	for (u32 pin = 0; pin < BOARD_IOAPIC_PINS; pin++) {
+		low[pin] = ioapic_reg(0x10 + 2 * pin);
+		high[pin] = ioapic_reg(0x11 + 2 * pin);
+		FUZZ_CHECK((low[pin] & ~0x1ffffu) == 0 && (low[pin] & 0x1000) == 0);
+		FUZZ_CHECK((high[pin] & 0xffffff) == 0);
+		if (low[pin] & RTE_REMOTE_IRR) /* fixed or lowest priority, by level */
+			FUZZ_CHECK(low[pin] & RTE_LEVEL && (low[pin] & 0x600) == 0);
+	}
+}
+
+static bool sent_by(u32 low, u32 high, u64 address, u32 data)
+{
+	return !(low & RTE_MASKED) && (u8)low == (u8)data && (low & 0x700) == (data & 0x700) &&
+	       high >> 24 == (address >> 12 & 0xff) && !(low & 0x800) == !(address & 4);
+}
+
+/* Each message fits an entry that is, or was before this step, open. */
+static void check_messages(void)
+{
+	for (u32 i = 0; i < fake.msi_count && i < FAKE_MAX; i++) {
+		u64 address = fake.msi[i].address;
+		u32 data = fake.msi[i].data, mode = data >> 8 & 7;
+		bool found = false;
+
+		FUZZ_CHECK(address >> 20 == 0xfee);
+		FUZZ_CHECK(mode != 2 && mode != 3 && mode != 6);
+		if (data & 0x8000) /* by level: these modes alone */
+			FUZZ_CHECK(mode <= 1);
+		for (u32 pin = 0; pin < BOARD_IOAPIC_PINS; pin++)
+			found |= sent_by(before.low[pin], before.high[pin], address, data) ||
+				 sent_by(after.low[pin], after.high[pin], address, data);
+		FUZZ_CHECK(found);
+	}
+	FUZZ_CHECK(fake.msi_count <= 4096); /* of one step */
+}
+
+static void check_stop(u32 flags)
+{
+	if (!fake.stop_count)
+		return;
+	FUZZ_CHECK(fake.stop_why == ABI_STOP_POWEROFF || fake.stop_why == ABI_STOP_RESET ||
+		   (fake.stop_why == ABI_STOP_DEBUG_EXIT && flags & ABI_VM_DEBUG_EXIT));
+	FUZZ_CHECK(fake.finish_count == 0);
+}
+
+/* An acknowledge gives the vector of an input that asked, or the spurious one. */
+static void acknowledge(void)
+{
+	bool asked = fake.extint;
+	u32 vector = pic_ack();
+
+	FUZZ_CHECK(vector <= 0xff);
+	if (!asked)
+		FUZZ_CHECK((vector & 7) == 7);
+}
+
+/* The chip's own register: masked inputs of the master alone keep INTR low. */
+static void check_pic(void)
+{
+	if (in8(BOARD_PIC0 + 1) == 0xff) /* an odd read has no side effect unless polling */
+		FUZZ_CHECK(!fake.extint);
+}
+
+static void check_time(void)
+{
+	u32 timer = in32(BOARD_PM_TMR);
+
+	FUZZ_CHECK(timer == (u32)ns_to_ticks(fake.tsc, BOARD_PM_TMR_HZ));
+	FUZZ_CHECK(in8(BOARD_PM_TMR) == (u8)timer && in16(BOARD_PM_TMR + 2) == timer >> 16);
+	FUZZ_CHECK(in16(BOARD_PM1_CNT) & BOARD_PM1_SCI_EN);
+}
+
+static void check_nobody(u32 port, u32 size)
+{
+	for (u32 i = 0; i < size; i++)
+		if (port + i > 0xffff || iomap_find(IO_PORT, port + i))
+			return;
+	FUZZ_CHECK(iomap_read(IO_PORT, port, size) == size_mask(size));
+}
+
+static void go_on(u64 ns)
+{
+	u32 wakeups = run(ns);
+
+	/* the fastest is the RTC's 8 kHz; the rest is a handful */
+	FUZZ_CHECK(wakeups <= ns / 100000 + 70);
+}
+
+static u32 port_of(struct fuzz_in *in)
+{
+	static const u16 bases[] = { 0x20,  0xa0,  0x4d0, 0x40,	 0x60,	0x61,  0x64,
+				     0x70,  0x92,  0x3f8, 0x600, 0x604, 0x608, 0x620,
+				     0xcf8, 0xcfc, 0xcf9, 0xe9,	 0xf4,	0x80 };
+	u8 which = fuzz_u8(in);
+
+	if (which >= 240)
+		return fuzz_u16(in);
+	return bases[which % ARRAY_SIZE(bases)] + (which / ARRAY_SIZE(bases)) % 8;
+}
+
+static void msr(struct fuzz_in *in)
+{
+	static const u32 numbers[] = { 0x11, 0x12, 0x4b564d00, 0x4b564d01, 0x4b564d02, 0x10 };
+	u32 number = numbers[fuzz_below(in, ARRAY_SIZE(numbers))];
+	u64 value = fuzz_u64(in), got = 0;
+
+	if (pvclock_wrmsr(number, value))
+		FUZZ_CHECK(pvclock_rdmsr(number, &got) && got == value);
+	else
+		FUZZ_CHECK(!pvclock_rdmsr(number, &got));
+}
+
+static void input(struct fuzz_in *in)
+{
+	u32 n = fuzz_below(in, 64);
+
+	while (n-- && fake.in_len < sizeof(fake.in))
+		fake.in[fake.in_len++] = (char)fuzz_u8(in);
+	uart_console_event();
+}
+
+static void step(struct fuzz_in *in)
+{
+	u8 op = fuzz_u8(in);
+	u32 size = 1u << (op >> 4) % 3, port;
+
+	switch (op & 15) {
+	case 0 ... 4:
+		port = port_of(in);
+		iomap_write(IO_PORT, port, size, fuzz_take(in, size));
+		break;
+	case 5 ... 7:
+		port = port_of(in);
+		FUZZ_CHECK((iomap_read(IO_PORT, port, size) & ~size_mask(size)) == 0);
+		check_nobody(port, size);
+		break;
+	case 8: /* an IOAPIC register */
+		iomap_write(IO_MMIO, BOARD_IOAPIC, 4, fuzz_u8(in) % 0x44);
+		iomap_write(IO_MMIO, BOARD_IOAPIC + 0x10, 4, fuzz_u32(in));
+		break;
+	case 9: { /* any access to its page, also odd sizes and across the end */
+		u64 at = BOARD_IOAPIC + fuzz_u16(in) % 0x1010 - 8;
+
+		size = 1 + (op >> 4) % 8;
+		if (fuzz_u8(in) & 1)
+			iomap_write(IO_MMIO, at, size, fuzz_u64(in) & size_mask(size));
+		else
+			FUZZ_CHECK((iomap_read(IO_MMIO, at, size) & ~size_mask(size)) == 0);
+		break;
+	}
+	case 10: go_on(fuzz_u32(in) >> (op >> 4) * 2); break;
+	case 11: acknowledge(); break;
+	case 12: ioapic_eoi(fuzz_u8(in)); break;
+	case 13: input(in); break;
+	case 14: pm_power_button(); break;
+	case 15: msr(in); break;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct fuzz_in in = { data, size };
+	u32 flags = fuzz_u8(&in) & ABI_VM_DEBUG_EXIT;
+
+	machine_reset();
+	fake_vm.flags = flags;
+	fake.tsc = fuzz_u16(&in) * 1000003ull;
+	board_init();
+	read_entries(before.low, before.high);
+	for (u32 i = 0; in.n && i < 300; i++) {
+		fake.out_len = 0;
+		fake.msi_count = 0;
+		step(&in);
+		read_entries(after.low, after.high);
+		check_messages();
+		check_stop(flags);
+		if (i % 8 == 0) {
+			check_time();
+			check_pic();
+		}
+		before = after;
+	}
+	go_on(2000000000);
+	return 0;
+}

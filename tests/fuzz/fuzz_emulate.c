@@ -1,0 +1,237 @@
+/*
+ * The monitor's instruction upcalls (MMIO, string I/O, CR, DR, skipping) on a
+ * guest in one of four modes, with code, registers, segments and page-table
+ * entries from the input. Each upcall ends in exactly one finish that the kernel
+ * takes; memory outside of what the guest may write, and RIP, stay as they were.
+ */
+// SOURCES: vmm/emulate.c vmm/string_op.c vmm/access.c vmm/fetch.c vmm/walk.c vmm/decode.c vmm/alu.c vmm/control.c vmm/iomap.c vmm/timer.c vmm/vm.c vmm/lib.c tests/unit/fake/sys_fake.c
+// RUNS: 15000
+// MAX_LEN: 200
+#include "fuzz.h"
+#include "machine.h"
+#include "vmm/access.h"
+#include "vmm/control.h"
+#include "vmm/decode.h"
+#include "vmm/emulate.h"
+#include "vmm/fetch.h"
+#include "vmm/vm.h"
+#include "vmm/walk.h"
+
+/* Guest-physical layout: code, data, tables; the last page may not be written. */
+#define CODE 0x3000u
+#define DATA 0x10000u
+#define TABLES 0x20000u
+#define READ_ONLY 0x30000u
+#define DEVICE 0xfeb00000u /* a device of ours */
+#define RAM MIB(1)
+
+#define MODE_REAL 0
+#define MODE_32 1
+#define MODE_PAE32 2
+#define MODE_64 3
+
+static u32 device_accesses;
+
+static u64 device_read(void *dev, u64 off, u32 size)
+{
+	(void)dev;
+	device_accesses++;
+	FUZZ_CHECK(size >= 1 && size <= 8 && off + size <= 0x2000);
+	return 0x1122334455667788ull * (off + 1) & size_mask(size);
+}
+
+static void device_write(void *dev, u64 off, u32 size, u64 value)
+{
+	(void)dev;
+	device_accesses++;
+	FUZZ_CHECK(size >= 1 && size <= 8 && off + size <= 0x2000);
+	FUZZ_CHECK((value & ~size_mask(size)) == 0);
+}
+
+static void put64(u64 at, u64 value)
+{
+	memcpy(guest_ptr(at, 8), &value, 8);
+}
+
+/* Linear 0 to 64 KiB + ... identity; DEVICE to 0xfe000 on, READ_ONLY not writable. */
+static void make_tables(u32 mode, struct abi_state *s)
+{
+	u64 pml4 = TABLES, pdpt = TABLES + 0x1000, pd = TABLES + 0x2000, pt = TABLES + 0x3000;
+
+	if (mode == MODE_64)
+		put64(pml4, pdpt | 7);
+	put64(pdpt, pd | (mode == MODE_64 ? 7 : 1));
+	put64(pd, pt | 7);
+	put64(pd + 8, DEVICE | 0x87); /* 2 MiB from 0x200000 on: devices */
+	for (u64 i = 0; i < 512; i++)
+		put64(pt + 8 * i, i << 12 | (i == READ_ONLY >> 12 ? 5 : 7));
+	put64(pt + 8 * 0xfe, DEVICE | 7);
+	put64(pt + 8 * 0xff, (DEVICE + 0x1000) | 7);
+	s->cr0 = 0x80010001;
+	s->cr3 = mode == MODE_64 ? pml4 : pdpt;
+	s->cr4 = 0x20;
+	s->efer = mode == MODE_64 ? 0xd00 : 0x800;
+}
+
+static void make_guest(struct fuzz_in *in, struct abi_vcpu *v, u32 mode, u8 odd)
+{
+	struct abi_state *s = &v->state;
+
+	for (u32 i = ABI_ES; i <= ABI_GS; i++)
+		s->seg[i] = (struct abi_segment){ 8, 0xc93, 0xffffffff, 0 };
+	s->seg[ABI_CS].attr = mode == MODE_64 ? 0xa9b : mode == MODE_REAL ? 0x9b : 0xc9b;
+	if (mode == MODE_REAL) {
+		for (u32 i = ABI_ES; i <= ABI_GS; i++)
+			s->seg[i].limit = 0xffff;
+		s->seg[ABI_DS].base = 0x8000;
+	} else if (mode == MODE_32) {
+		s->cr0 = 1;
+	} else {
+		make_tables(mode, s);
+	}
+	if (odd & 1) { /* a segment of the guest's choice */
+		struct abi_segment *g = &s->seg[fuzz_below(in, ABI_GS + 1)];
+
+		g->attr = fuzz_u16(in) & 0xfff;
+		g->limit = fuzz_u32(in);
+		g->base = fuzz_u64(in);
+	}
+	if (odd & 2 && mode >= MODE_PAE32) /* a table entry, too */
+		put64(TABLES + 8 * (fuzz_u16(in) % 2048), fuzz_u64(in));
+	if (odd & 4)
+		s->cr4 ^= fuzz_u32(in) & 0x300008;
+	v->cpl = odd & 8 ? 3 : 0;
+	v->rip = CODE + (odd & 16 ? 0xfff - fuzz_u8(in) % 16 : 0x100);
+	v->rflags = 2 | (fuzz_u32(in) & 0x3f7fd5);
+	for (u32 i = 0; i < 16; i++) {
+		static const u64 base[] = { DATA,   0xfe000,	0x200000, READ_ONLY - 4,
+					    DEVICE, 0xfee00000, 0x1fffff, 0 };
+		u8 how = fuzz_u8(in);
+
+		v->gpr[i] = how & 0x80 ? fuzz_u64(in) : base[how & 7] + (how >> 3 & 15);
+	}
+}
+
+static bool fits(u32 reason, enum abi_finish kind)
+{
+	switch (reason) {
+	case ABI_UP_MMIO:
+		return kind == ABI_FIN_REG || kind == ABI_FIN_REGS || kind == ABI_FIN_LAPIC_READ ||
+		       kind == ABI_FIN_LAPIC_WRITE;
+	case ABI_UP_PIO_STRING: return kind == ABI_FIN_REGS;
+	case ABI_UP_CR: return kind == ABI_FIN_CR || kind == ABI_FIN_REG;
+	case ABI_UP_DR: return kind == ABI_FIN_DR || kind == ABI_FIN_REG;
+	default: return kind == ABI_FIN_REG;
+	}
+}
+
+/* As kernel/upcall.c looks at it. */
+static void check_finish(const struct abi_vcpu *v, const struct abi_vcpu *old, u32 reason)
+{
+	static const u32 faults = BIT(6) | BIT(12) | BIT(13) | BIT(14);
+	u64 len = 0;
+
+	FUZZ_CHECK(fake.finish_count == 1);
+	FUZZ_CHECK(v->rip == old->rip);
+	FUZZ_CHECK(((v->rflags ^ old->rflags) & ~0x8d5ull) == 0); /* status flags alone */
+	FUZZ_CHECK(v->state.cr0 == old->state.cr0 && v->state.cr3 == old->state.cr3);
+	switch (fake.fin) {
+	case ABI_FIN_NONE: return; /* again, or the VM has been stopped */
+	case ABI_FIN_FAULT:
+		FUZZ_CHECK(fake.a < 32 && faults >> fake.a & 1);
+		FUZZ_CHECK(fake.b <= 0x1f && (fake.a == 14 || fake.b == 0));
+		return;
+	case ABI_FIN_REG:
+		FUZZ_CHECK(fake.a <= ABI_NO_GPR);
+		len = fake.c;
+		break;
+	case ABI_FIN_REGS: len = fake.a; break;
+	case ABI_FIN_CR:
+		FUZZ_CHECK(fake.a <= 15 && v->cpl == 0);
+		len = fake.c;
+		break;
+	case ABI_FIN_DR:
+		FUZZ_CHECK(fake.a <= 7 && fake.a != 4 && fake.a != 5 && v->cpl == 0);
+		len = fake.c;
+		break;
+	case ABI_FIN_LAPIC_READ:
+		FUZZ_CHECK(fake.a < 0x1000 && fake.b < ABI_NO_GPR);
+		len = fake.c;
+		break;
+	case ABI_FIN_LAPIC_WRITE:
+		FUZZ_CHECK(fake.a < 0x1000 && fake.b <= 0xffffffff);
+		len = fake.c;
+		break;
+	default: FUZZ_CHECK(false);
+	}
+	FUZZ_CHECK(fits(reason, fake.fin));
+	FUZZ_CHECK(len <= INSN_MAX && (len || fake.fin == ABI_FIN_REGS));
+}
+
+static void upcall(struct abi_vcpu *v, u32 reason)
+{
+	switch (reason) {
+	case ABI_UP_MMIO: SYS_FAKE_UPCALL(emulate_mmio(v)); break;
+	case ABI_UP_PIO_STRING: SYS_FAKE_UPCALL(emulate_pio_string(v)); break;
+	case ABI_UP_CR: SYS_FAKE_UPCALL(control_cr(v)); break;
+	case ABI_UP_DR: SYS_FAKE_UPCALL(control_dr(v)); break;
+	default: SYS_FAKE_UPCALL(emulate_skip(v)); break;
+	}
+}
+
+static bool unchanged(u32 from, u32 size, u8 byte)
+{
+	const u8 *p = guest_ptr(from, size);
+
+	for (u32 i = 0; i < size; i++)
+		if (p[i] != byte)
+			return false;
+	return true;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const u32 reasons[] = { ABI_UP_MMIO, ABI_UP_MMIO, ABI_UP_MMIO, ABI_UP_PIO_STRING,
+				       ABI_UP_CR,   ABI_UP_DR,	 ABI_UP_INSN, ABI_UP_MMIO };
+	static const u64 pages[] = { DEVICE, DEVICE + 0x1000, 0xfee00000, 0xfec00000 };
+	struct fuzz_in in = { data, size };
+	u8 what = fuzz_u8(&in), odd = fuzz_u8(&in), page = fuzz_u8(&in);
+	u32 reason = reasons[what & 7], mode = what >> 3 & 3;
+	struct abi_vcpu *v = &fake_vcpu, old;
+
+	sys_fake_reset(RAM, 0);
+	iomap_clear();
+	vtimer_clear();
+	walk_forget();
+	iomap_add(IO_MMIO,
+		  &(struct io_range){ DEVICE, 0x2000, NULL, device_read, device_write, "device" });
+	iomap_add(IO_PORT, &(struct io_range){ 0x100, 0x80, NULL, device_read, device_write, "p" });
+	make_guest(&in, v, mode, odd);
+	v->reason = reason;
+	v->gpa = pages[page & 3] + (page >> 2);
+	v->port = 0x100 + (page >> 2);
+	v->size = (u8)(1u << page % 3);
+	v->write = odd >> 5 & 1;
+	/* the code last: all that is left of the input */
+	fuzz_bytes(&in, guest_ptr(v->rip, INSN_MAX), INSN_MAX);
+	memset(guest_ptr(READ_ONLY, PAGE_SIZE), 0xee, PAGE_SIZE);
+	device_accesses = 0;
+	old = *v;
+	upcall(v, reason);
+	check_finish(v, &old, reason);
+	FUZZ_CHECK(device_accesses <= 2 * 1024 + 16);
+	if (mode >= MODE_PAE32 && !(odd & 6) && v->state.cr0 & BIT(16))
+		FUZZ_CHECK(unchanged(READ_ONLY, PAGE_SIZE, 0xee));
+	if (fake.stop_count)
+		FUZZ_CHECK(fake.stop_why == ABI_STOP_EMULATION && fake.log_lines);
+	/* once more, through the caches: the same instruction ends the same way */
+	if (fake.fin == ABI_FIN_REG && reason != ABI_UP_MMIO) {
+		u64 a = fake.a, b = fake.b, c = fake.c;
+
+		*v = old;
+		fake.finish_count = 0;
+		upcall(v, reason);
+		FUZZ_CHECK(fake.fin == ABI_FIN_REG && fake.a == a && fake.b == b && fake.c == c);
+	}
+	return 0;
+}

@@ -1,0 +1,122 @@
+/*
+ * The shell's line editor against a terminal: whatever is typed, the screen's
+ * last line is the prompt (if it is there) and the text, the cursor stands
+ * where the editor says, and the text is printable and not too long.
+ */
+// SOURCES-OF: tests/unit/test_line.c
+// RUNS: 8000
+// MAX_LEN: 700
+#include "fuzz.h"
+
+#include "kernel/line.h"
+
+#define PROMPT "bulkhead> "
+#define WIDTH 2048
+
+static struct line l;
+static char row[WIDTH]; /* of the terminal: a very wide one */
+static u32 col, escape;
+
+static void clear(void)
+{
+	memset(row, ' ', sizeof(row));
+	col = 0;
+}
+
+static void terminal(const char *s, u32 n)
+{
+	for (; n; n--, s++) {
+		if (escape) { /* ESC [ H and ESC [ 2 J alone are used */
+			FUZZ_CHECK(strchr("[H2JK", *s));
+			escape = *s == '[' || *s == '2';
+			if (*s == 'J')
+				clear();
+		} else if (*s == '\033') {
+			escape = 1;
+		} else if (*s == '\b') {
+			FUZZ_CHECK(col > 0);
+			col--;
+		} else if (*s == '\n') {
+			clear();
+		} else if (*s == '\r') {
+			col = 0;
+		} else if (*s != '\a') {
+			FUZZ_CHECK(*s >= ' ' && *s <= '~' && col < WIDTH);
+			row[col++] = *s;
+		}
+	}
+}
+
+static const char *words(const char *before, u32 before_len, u32 n)
+{
+	static const char *const list[] = { "list", "log", "start", "stop", "stats", "st", "" };
+
+	FUZZ_CHECK(before_len < LINE_MAX);
+	for (u32 i = 0; i < before_len; i++)
+		FUZZ_CHECK(before[i] >= ' ' && before[i] <= '~');
+	return n < ARRAY_SIZE(list) - 1 ? list[n] : NULL;
+}
+
+static void check_screen(bool bare)
+{
+	u32 from = bare ? 0 : strlen(PROMPT);
+
+	FUZZ_CHECK(l.len < LINE_MAX && l.cursor <= l.len);
+	if (!bare)
+		FUZZ_CHECK(memcmp(row, PROMPT, from) == 0);
+	FUZZ_CHECK(memcmp(row + from, l.text, l.len) == 0);
+	for (u32 i = from + l.len; i < WIDTH; i++)
+		FUZZ_CHECK(row[i] == ' ');
+	FUZZ_CHECK(col == from + l.cursor);
+}
+
+static void ended(enum line_event event)
+{
+	if (event != LINE_CANCEL)
+		FUZZ_CHECK(strlen(l.text) == l.len);
+	for (u32 i = 0; i < l.len; i++)
+		FUZZ_CHECK(l.text[i] >= ' ' && l.text[i] <= '~');
+	FUZZ_CHECK(col == 0); /* on a fresh line */
+	if (event == LINE_DONE)
+		FUZZ_CHECK(l.len < LINE_MAX);
+	line_begin(&l);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct fuzz_in in = { data, size };
+	bool bare = false;
+
+	clear();
+	escape = 0;
+	line_init(&l, PROMPT, terminal);
+	l.complete = words;
+	line_begin(&l);
+	while (in.n) {
+		u8 c = fuzz_u8(&in);
+		enum line_event event;
+
+		if (c == 0xff) { /* a log line comes in between */
+			line_suspend(&l);
+			terminal("a line of the log\n", 18);
+			line_resume(&l);
+			bare = true;
+		} else if (c == 0xfe) { /* a long piece of text is pasted */
+			for (u32 n = fuzz_u8(&in); n; n--)
+				FUZZ_CHECK(line_feed(&l, 'x') == LINE_NONE);
+		} else {
+			bool prompt_again = c == '\t' || c == ('L' & 0x1f);
+
+			event = line_feed(&l, (char)c);
+			FUZZ_CHECK(event <= LINE_CANCEL);
+			if (event != LINE_NONE) {
+				ended(event);
+				bare = false;
+			} else if (prompt_again && memcmp(row, PROMPT, strlen(PROMPT)) == 0) {
+				bare = false;
+			}
+		}
+		check_screen(bare);
+	}
+	return 0;
+}
