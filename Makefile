@@ -281,6 +281,7 @@ help:
 	@echo "make unit        the unit tests alone"
 	@echo "make bench       instruction counts per exit (QEMU -icount)"
 	@echo "make fuzz        fuzzers [T=name for one, TIME=60 seconds each]"
+	@echo "make mutants     broken variants of the kernel, each caught by a named unit test"
 	@echo "make guests      Debian's kernel, GNU Mach and the busybox initramfs -> build/guests"
 	@echo "make deps        install what is missing from Debian's archive"
 	@echo "make clean       all of build/ but the downloads; make distclean: those too"

@@ -8,6 +8,10 @@ test-variant:
 	@+$(MAKE) --no-print-directory VARIANT=test build/test/BOOTX64.EFI
 lint:
 	@tests/lint/run
+# The kernel broken on purpose, a little each time: a unit test must see it.
+.PHONY: mutants
+mutants: deps-test
+	@tests/mutants/run
 
 # `make -s show-KERNEL_CFLAGS`: for the lint scripts.
 show-%:
