@@ -17,18 +17,6 @@
 
 #define DR6_SINGLE_STEP 0xffff4ff0ull /* BS, and the bits that read as one */
 
-void vcpu_inject(struct vcpu *v, u8 vector, bool has_error, u32 error)
-{
-	v->hv.inject = (struct hv_event){
-		.valid = 1,
-		.type = HV_EVENT_EXCEPTION,
-		.vector = vector,
-		.has_error = has_error,
-		.error = error,
-	};
-	vcpu_request(v, VCPU_REQ_EVENT);
-}
-
 void vcpu_advance_flags(struct vcpu *v, u32 len)
 {
 	v->hv.rflags &= ~RFLAGS_RF;
@@ -340,7 +328,7 @@ static void exit_hlt(struct vcpu *v)
 	vcpu_advance(v, v->hv.exit.insn_len);
 	if (v->hv.inject.valid) /* single-stepped: #DB comes first and wakes it */
 		return;
-	if (!(v->hv.rflags & RFLAGS_IF) && !v->nmi_pending) {
+	if (!(v->hv.rflags & RFLAGS_IF) && !v->nmi_pending && !v->kept[VCPU_KEPT_NMI].valid) {
 		/* the only vCPU, and nobody to send it an NMI */
 		vcpu_end(v, VM_END_HALTED, 0, "halted with interrupts off");
 		return;
@@ -365,6 +353,9 @@ static void exit_exception(struct vcpu *v)
 
 	if (x->exc.vector == EXC_MC)
 		panic("machine check while %s was running", v->vm->config->name);
+	/* Delivering it may raise it again, for ever: then the guest never gets as
+	 * far as to where a physical interrupt would make it exit. */
+	irq_window();
 	vcpu_inject(v, x->exc.vector, x->exc.has_error, x->exc.error);
 }
 

@@ -159,11 +159,12 @@ static void nudge(struct vcpu *v)
 /* Has a halted vCPU anything to wake for? */
 static bool wakes(const struct vcpu *v)
 {
-	if (v->nmi_pending && !v->nmi_blocked)
+	if ((v->nmi_pending && !v->nmi_blocked) || v->kept[VCPU_KEPT_NMI].valid)
 		return true;
 	if (!(v->hv.rflags & RFLAGS_IF))
 		return false;
-	return lapic_pending(&v->lapic) >= 0 || (v->extint && lapic_lint0_extint(&v->lapic));
+	return v->kept[VCPU_KEPT_EXTINT].valid || lapic_pending(&v->lapic) >= 0 ||
+	       (v->extint && lapic_lint0_extint(&v->lapic));
 }
 
 /*
@@ -175,11 +176,15 @@ static bool choose_event(struct vcpu *v)
 {
 	struct hv_vcpu *h = &v->hv;
 	bool free = !h->inject.valid && !h->shadow;
-	bool extint;
+	bool extint, kept = vcpu_has_kept(v);
 	int vector;
 
 	vcpu_unrequest(v, VCPU_REQ_EVENT);
 	h->want_window = 0;
+	if (unlikely(kept && free)) {
+		free = !vcpu_inject_kept(v);
+		kept = vcpu_has_kept(v);
+	}
 	if (v->nmi_pending && !v->nmi_blocked && free) {
 		h->inject = (struct hv_event){ .valid = 1, .type = HV_EVENT_NMI, .vector = 2 };
 		v->nmi_pending = false;
@@ -192,13 +197,13 @@ static bool choose_event(struct vcpu *v)
 	h->watch_iret = v->nmi_blocked && !v->nmi_iret;
 	vector = lapic_pending(&v->lapic);
 	extint = v->extint && lapic_lint0_extint(&v->lapic);
-	if (vector < 0 && !extint)
+	if (vector < 0 && !extint && !kept)
 		return true;
-	if (!free || !(h->rflags & RFLAGS_IF)) {
+	if (!free || kept || !(h->rflags & RFLAGS_IF)) {
 		h->want_window = 1;
 		/* while one external interrupt is injected no window can be had;
 		 * and Bochs 2.7 opens one only where IF goes from 0 to 1 */
-		if (h->rflags & RFLAGS_IF)
+		if (h->rflags & RFLAGS_IF || v->kept[VCPU_KEPT_NMI].valid)
 			nudge(v);
 		return true;
 	}
@@ -208,21 +213,6 @@ static bool choose_event(struct vcpu *v)
 	/* what else waits is of no higher class: the EOI will bring it up */
 	lapic_accept(&v->lapic, (u8)vector);
 	return true;
-}
-
-/*
- * An event that was being delivered when this exit came is delivered again.
- * INT n and INT3/INTO are not: RIP still points at them.
- */
-static void requeue_cut(struct vcpu *v)
-{
-	const struct hv_event *cut = &v->hv.exit.cut;
-
-	if (cut->type == HV_EVENT_SOFT ||
-	    (cut->type == HV_EVENT_EXCEPTION && (cut->vector == EXC_BP || cut->vector == EXC_OF)))
-		return;
-	v->hv.inject = *cut;
-	vcpu_request(v, VCPU_REQ_EVENT);
 }
 
 static inline void run_once(struct vcpu *v)
@@ -235,7 +225,7 @@ static inline void run_once(struct vcpu *v)
 	t->reason = v->hv.exit.reason;
 	t->info = v->hv.exit.word;
 	if (unlikely(v->hv.exit.cut.valid))
-		requeue_cut(v);
+		vcpu_requeue(v);
 	/* what waits for a window may have it after this instruction: see then
 	 * rather than by an exit of its own, which Bochs 2.7 would not make */
 	if (unlikely(v->hv.want_window))
@@ -307,7 +297,10 @@ enum vcpu_leave vcpu_run(struct vcpu *v)
 			return VCPU_LEAVE_ENDED;
 		if (requests & VCPU_REQ_LEAVE) {
 			vcpu_unrequest(v, VCPU_REQ_LEAVE);
-			return VCPU_LEAVE_WORK;
+			if (likely(!v->shutdown))
+				return VCPU_LEAVE_WORK;
+			vcpu_end(v, VM_END_TRIPLE_FAULT, 0, "triple fault at %lx", v->hv.rip);
+			continue;
 		}
 		if (v->upcall_active) {
 			vcpu_upcall_run(v);

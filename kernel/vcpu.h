@@ -44,6 +44,10 @@ struct vcpu_stats {
 	u64 tsc_guest, tsc_kernel, tsc_monitor;
 };
 
+/* vcpu.kept: delivered as soon as the guest can take them */
+#define VCPU_KEPT_EXTINT 0
+#define VCPU_KEPT_NMI 1
+
 struct vm;
 
 struct vcpu {
@@ -60,7 +64,7 @@ struct vcpu {
 			bool halted;	    /* in HLT */
 			bool upcall_active; /* uctx stands in the middle of an upcall */
 			bool ended;
-			bool pad;
+			bool shutdown; /* a third fault met a double fault */
 		};
 		u32 held; /* any of these: the guest must not be entered */
 	};
@@ -72,10 +76,11 @@ struct vcpu {
 	bool stop_asked;  /* SYS_STOP: the VM ends with this upcall */
 	u8 eoi_vector;
 
-	u32 upcall;	  /* enum abi_upcall under way */
-	u64 upcall_start; /* stats.tsc_monitor + tsc_kernel then */
-	u64 watched;	  /* stats.upcalls when the watchdog last looked; CPU 0's */
-	u64 iret_rip;	  /* with nmi_iret: where that IRET stands */
+	u32 upcall;		 /* enum abi_upcall under way */
+	u64 upcall_start;	 /* stats.tsc_monitor + tsc_kernel then */
+	u64 watched;		 /* stats.upcalls when the watchdog last looked; CPU 0's */
+	u64 iret_rip;		 /* with nmi_iret: where that IRET stands */
+	struct hv_event kept[2]; /* accepted, but an exception came first: VCPU_KEPT_* */
 	struct user_ctx uctx;
 	struct abi_vcpu *page; /* the kernel's alias of the shared page */
 	u64 page_va;	       /* where the monitor sees it */
@@ -155,8 +160,17 @@ static inline void vcpu_advance(struct vcpu *v, u32 len)
 	if (unlikely(v->hv.rflags & (RFLAGS_TF | RFLAGS_RF)))
 		vcpu_advance_flags(v, len);
 }
-/* Queue an exception for the next entry. */
+/* events.c: queue an exception for the next entry; what waits there already is
+ * kept, lost, or becomes #DF, as the manuals say. */
 void vcpu_inject(struct vcpu *v, u8 vector, bool has_error, u32 error);
+/* The event that this exit cut short is delivered again. */
+void vcpu_requeue(struct vcpu *v);
+/* One of `kept` into hv.inject, which is empty; false: none can be taken now. */
+bool vcpu_inject_kept(struct vcpu *v);
+static inline bool vcpu_has_kept(const struct vcpu *v)
+{
+	return v->kept[VCPU_KEPT_EXTINT].valid | v->kept[VCPU_KEPT_NMI].valid;
+}
 static inline void vcpu_inject_gp(struct vcpu *v)
 {
 	vcpu_inject(v, 13, true, 0);
