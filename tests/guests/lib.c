@@ -150,6 +150,11 @@ void halt_forever(void)
 		asm volatile("cli; hlt");
 }
 
+bool had_failures(void)
+{
+	return failures;
+}
+
 void verdict(void)
 {
 	if (failures)

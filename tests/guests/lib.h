@@ -40,6 +40,7 @@ void print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int get_char(void); /* -1: nothing was typed */
 void serial_init(void);
 void fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+bool had_failures(void);
 void verdict(void);	     /* prints PASS, or FAILED when fail() was called */
 _Noreturn void finish(void); /* verdict, then the exit port */
 _Noreturn void halt_forever(void);

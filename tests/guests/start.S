@@ -20,6 +20,11 @@ _start:
 	cld
 	movl %eax, boot_magic
 	movl %ebx, boot_info
+	movl %ecx, entry_regs
+	movl %edx, entry_regs + 8
+	movl %esi, entry_regs + 16
+	movl %edi, entry_regs + 24
+	movl %ebp, entry_regs + 32
 	movl $stack_top, %esp
 
 	/* Four page directories: 2048 leaves of 2 MiB; uncached from 3 GiB on. */
@@ -62,6 +67,14 @@ _start:
 
 	.code64
 start64:
+	movq %r8, entry_regs + 40
+	movq %r9, entry_regs + 48
+	movq %r10, entry_regs + 56
+	movq %r11, entry_regs + 64
+	movq %r12, entry_regs + 72
+	movq %r13, entry_regs + 80
+	movq %r14, entry_regs + 88
+	movq %r15, entry_regs + 96
 	movl $16, %eax
 	movl %eax, %ds
 	movl %eax, %es
@@ -153,6 +166,10 @@ boot_magic:
 	.long 0
 boot_info:
 	.long 0
+	.balign 8
+	.globl entry_regs	/* ECX EDX ESI EDI EBP R8 to R15, as they came */
+entry_regs:
+	.fill 13, 8, 0
 
 	.bss
 	.balign 4096
