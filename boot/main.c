@@ -237,14 +237,14 @@ static void start_console(void)
 		return;
 	if (irq >= 0 && irq < 16)
 		vector = irq_alloc(uart_irq);
-	if (vector && ioapic_route(acpi.isa[irq].gsi, vector, cpus[0].apic_id, acpi.isa[irq].level,
-				   acpi.isa[irq].low) == OK) {
-		uart_use_irq(host_wake);
-	} else {
-		log_info("serial: no interrupt, polled");
-		poll_timer.fn = poll_uart;
-		poll_uart(&poll_timer);
-	}
+	if (vector &&
+	    ioapic_route(acpi.isa[irq].gsi, vector, cpus[0].apic_id, acpi.isa[irq].level,
+			 acpi.isa[irq].low) == OK &&
+	    uart_use_irq(host_wake))
+		return;
+	log_info("serial: no interrupt, polled");
+	poll_timer.fn = poll_uart;
+	poll_uart(&poll_timer);
 }
 
 static const struct boot_file *find_boot_file(const char *path)

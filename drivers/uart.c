@@ -28,7 +28,8 @@ enum reg { DATA = 0, IER = 1, FCR = 2, IIR = 2, LCR = 3, MCR = 4, LSR = 5, MSR =
 /* A byte takes 87 us, a port access about 1 us; an emulator may keep us waiting. */
 #define POLLS 1000000u
 #define POLLS_STALLED 500u
-#define PASSES_MAX 16u /* of the interrupt handler */
+#define IRQ_POLLS 50000u /* until the transmitter's interrupt: a full FIFO takes 1.4 ms */
+#define PASSES_MAX 16u	 /* of the interrupt handler */
 #define DRAIN_MAX 256u
 #define RING_SIZE 512u
 
@@ -36,6 +37,7 @@ static u16 base; /* 0: no UART */
 static bool by_irq;
 static void (*notify_fn)(void);
 static u8 ier;
+static u32 interrupts; /* taken so far */
 
 /* filled in the interrupt, emptied by uart_rx(); the same CPU, interrupts off */
 static char ring[RING_SIZE];
@@ -185,16 +187,6 @@ u32 uart_tx(const char *buf, u32 n)
 	return sent;
 }
 
-void uart_use_irq(void (*notify)(void))
-{
-	if (!base)
-		return;
-	notify_fn = notify;
-	by_irq = true;
-	uart_irq(); /* what came before */
-	set_ier(IER_RX);
-}
-
 /* One pass over what the UART has to say. */
 static bool serve(void)
 {
@@ -225,6 +217,7 @@ void uart_irq(void)
 
 	if (!base)
 		return;
+	interrupts++;
 	for (u32 i = 0; i < PASSES_MAX; i++) {
 		news |= serve();
 		if (reg_read(IIR) & IIR_NONE) /* reading also ends a transmitter interrupt */
@@ -232,6 +225,26 @@ void uart_irq(void)
 	}
 	if (news && notify_fn)
 		notify_fn();
+}
+
+bool uart_use_irq(void (*notify)(void))
+{
+	u32 before;
+
+	if (!base)
+		return false;
+	notify_fn = notify;
+	by_irq = true;
+	uart_irq(); /* what came before */
+	before = READ_ONCE(interrupts);
+	set_ier(IER_RX | IER_TX); /* a transmitter that is empty says so */
+	for (u32 i = 0; i < IRQ_POLLS && READ_ONCE(interrupts) == before; i++) {
+		irq_window();
+		reg_read(LSR);
+	}
+	by_irq = READ_ONCE(interrupts) != before;
+	set_ier(by_irq ? IER_RX : 0);
+	return by_irq;
 }
 
 static void put(char c)

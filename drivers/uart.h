@@ -22,8 +22,9 @@ u32 uart_rx(char *buf, u32 max);
 u32 uart_tx(const char *buf, u32 n);
 
 /* From polling to interrupts: once uart_irq() is registered for the routed
- * vector. notify is called in it when there is something to read or room to write. */
-void uart_use_irq(void (*notify)(void));
+ * vector. notify is called in it when there is something to read or room to write.
+ * Lets interrupts in. False: none came (another line, a dead UART); still polled. */
+bool uart_use_irq(void (*notify)(void)) MUST_CHECK;
 void uart_irq(void);
 
 /* Waits until the last byte has left the wire, bounded: before power goes. */

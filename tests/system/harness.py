@@ -115,14 +115,16 @@ class Console:
 class Machine:
     def __init__(self, text=None, files=(), bed="qemu", cpus=4, memory=2048, efi=None,
                  model=None, qemu_cpu="EPYC,+svm,+npt", qemu_args=(), life=900, wait=True,
-                 extra=None):
+                 extra=None, serial=("-serial", "chardev:com1"), before=None):
         """text: bulkhead.toml, None: no such file. files: names in build/guests, put
         into /bulkhead. extra: {path on the ESP: content}. wait: for the first prompt.
+        before: called with the machine's folder before the emulator starts.
+        serial: how QEMU attaches the chardev com1, which is what this class talks to.
         bed: a name in BEDS; model: Bochs' name of another processor than the bed's."""
         bed, bed_model = BEDS[bed]
         self.model = model or bed_model
         self.bed, self.cpus, self.memory, self.life = bed, cpus, memory, life
-        self.qemu_cpu, self.qemu_args = qemu_cpu, list(qemu_args)
+        self.qemu_cpu, self.qemu_args = qemu_cpu, list(qemu_args) + list(serial)
         self.efi = pathlib.Path(efi or BUILD / "BOOTX64.EFI")
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="bulkhead-"))
         self.process = self.wire = None
@@ -130,6 +132,8 @@ class Machine:
         machines.append(self)
         try:
             self._make_image(text, files, extra or {})
+            if before:
+                before(self.dir)
             self.start()
             self.boot_log = ""
             if wait:
@@ -202,8 +206,8 @@ class Machine:
                 "-bios", OVMF, "-nodefaults", "-display", "none", "-no-reboot",
                 "-drive", "if=none,id=boot,format=raw,file=disk.img",
                 "-device", "ide-hd,drive=boot,bus=ide.0",
-                "-chardev", f"socket,id=com1,path={path},server=on,wait=on",
-                "-serial", "chardev:com1"] + self.qemu_args, path
+                "-chardev", f"socket,id=com1,path={path},server=on,wait=on"
+                ] + self.qemu_args, path
 
     def _bochs(self):
         port = bochs.free_port()

@@ -1,22 +1,18 @@
 """The kernel's own walls and its last words, on the test variant (make VARIANT=test),
 whose shell can break things on purpose: `selftest`, `panic HOW CPU`, `nmi CPU`."""
 
-import json
 import re
-import socket
 import time
 
 import pytest
 
 from harness import BUILD, Machine, clean, config, vm
+from qmp import QMP, Qmp
 
 VARIANT = BUILD / "test/BOOTX64.EFI"
 CPU = "EPYC,+svm,+npt,+umip"
 VMS = config(vm("one", cpu=1, kernel="neighbour.elf", memory="8M", autostart=True),
              vm("two", cpu=2, kernel="neighbour.elf", memory="8M", autostart=True))
-
-
-QMP = ["-qmp", "unix:qmp,server=on,wait=off"]
 
 
 def start(host="", **more):
@@ -48,30 +44,6 @@ def test_selftest_and_nmis(bed):
                 c.send("q")
                 c.expect(r"(PASS|FAILED) neighbour", 60)
                 assert m.match.group(1) == "PASS"
-
-
-class Qmp:
-    """QEMU's own view of the processors."""
-
-    def __init__(self, m):
-        self.s = socket.socket(socket.AF_UNIX)
-        self.s.connect(str(m.dir / "qmp"))
-        self.f = self.s.makefile("rw")
-        self.f.readline()
-        self.execute("qmp_capabilities")
-
-    def execute(self, command, **arguments):
-        self.f.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
-        self.f.flush()
-        while True:
-            answer = json.loads(self.f.readline())
-            if "return" in answer:
-                return answer["return"]
-
-    def registers(self):
-        """(RIP, halted) of each processor."""
-        text = self.execute("human-monitor-command", **{"command-line": "info registers -a"})
-        return re.findall(r"RIP=(\w+).*?HLT=(\d)", text, re.S)
 
 
 def last_words(m, how, cpu):
