@@ -253,6 +253,17 @@ unit-build: $(UNIT)
 unit: unit-build
 	@tools/run-unit $(UNIT)
 
+# The same programs for gcov, without sanitizers.
+COVERAGE := $(UNIT:build/unit/%=build/coverage/%)
+COVERAGE_FLAGS := $(filter-out -O1 -fsanitize=% -fno-sanitize%,$(UNIT_FLAGS)) -O0 --coverage
+build/coverage/%: tests/unit/%.c Makefile | deps-test
+	$(call say,COVER,$<)
+	$(call build_program,$(CC),$(COVERAGE_FLAGS),-lcmocka)
+
+.PHONY: coverage
+coverage: $(COVERAGE)
+	@tests/unit/coverage $(COVERAGE)
+
 .PHONY: test bench
 test: deps-test
 	@tests/run
@@ -279,6 +290,7 @@ help:
 	@echo "make quit        end what make run started"
 	@echo "make test        unit, lint and system tests; ends with: N passed, N failed"
 	@echo "make unit        the unit tests alone"
+	@echo "make coverage    lines that the unit tests run, per file"
 	@echo "make bench       instruction counts per exit (QEMU -icount)"
 	@echo "make fuzz        fuzzers [T=name for one, TIME=60 seconds each]"
 	@echo "make mutants     broken variants of the kernel, each caught by a named unit test"
@@ -289,4 +301,4 @@ help:
 -include tests/tests.mk
 -include tests/fuzz/fuzz.mk
 -include $(KERNEL_OBJ:.o=.d) $(VMM_OBJ:.o=.d) $(LOADER_OBJ:.o=.d)
--include $(addsuffix .d,$(UNIT))
+-include $(addsuffix .d,$(UNIT) $(COVERAGE))

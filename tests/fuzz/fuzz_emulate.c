@@ -2,12 +2,14 @@
  * The monitor's instruction upcalls (MMIO, string I/O, CR, DR, skipping) on a
  * guest in one of four modes, with code, registers, segments and page-table
  * entries from the input. Each upcall ends in exactly one finish that the kernel
- * takes; memory outside of what the guest may write, and RIP, stay as they were.
+ * takes, and where a model follows (emulate_model.h) in the one that it expects;
+ * memory outside of what the guest may write, and RIP, stay as they were.
  */
 // SOURCES: vmm/emulate.c vmm/string_op.c vmm/access.c vmm/fetch.c vmm/walk.c vmm/decode.c vmm/alu.c vmm/control.c vmm/iomap.c vmm/timer.c vmm/vm.c vmm/lib.c tests/unit/fake/sys_fake.c
 // RUNS: 15000
 // MAX_LEN: 200
 #include "fuzz.h"
+#include "emulate_model.h"
 #include "machine.h"
 #include "vmm/access.h"
 #include "vmm/control.h"
@@ -30,22 +32,40 @@
 #define MODE_PAE32 2
 #define MODE_64 3
 
+/* What our device was asked, in order. */
 static u32 device_accesses;
+static struct trace {
+	bool write;
+	u64 off, value;
+	u32 size;
+} traces[8];
+
+static u64 device_value(u64 off, u32 size)
+{
+	return 0x1122334455667788ull * (off + 1) & size_mask(size);
+}
+
+static void trace(bool write, u64 off, u32 size, u64 value)
+{
+	if (device_accesses < ARRAY_SIZE(traces))
+		traces[device_accesses] = (struct trace){ write, off, value, size };
+	device_accesses++;
+}
 
 static u64 device_read(void *dev, u64 off, u32 size)
 {
 	(void)dev;
-	device_accesses++;
 	FUZZ_CHECK(size >= 1 && size <= 8 && off + size <= 0x2000);
-	return 0x1122334455667788ull * (off + 1) & size_mask(size);
+	trace(false, off, size, device_value(off, size));
+	return device_value(off, size);
 }
 
 static void device_write(void *dev, u64 off, u32 size, u64 value)
 {
 	(void)dev;
-	device_accesses++;
 	FUZZ_CHECK(size >= 1 && size <= 8 && off + size <= 0x2000);
 	FUZZ_CHECK((value & ~size_mask(size)) == 0);
+	trace(true, off, size, value);
 }
 
 static void put64(u64 at, u64 value)
@@ -189,6 +209,85 @@ static bool unchanged(u32 from, u32 size, u8 byte)
 	return true;
 }
 
+static bool ours(gpa_t gpa)
+{
+	return gpa >= DEVICE && gpa < DEVICE + 0x2000;
+}
+
+/* The device was asked for these bytes and no others: all reads, then all writes. */
+static void check_accesses(const struct model *m)
+{
+	u32 want = 0, reads = 0;
+
+	for (u32 i = 0; i < m->pieces; i++) {
+		if (!ours(m->piece[i].gpa))
+			continue;
+		want += m->reads + m->writes;
+		reads += m->reads;
+	}
+	FUZZ_CHECK(device_accesses == want);
+	for (u32 k = 0; k < want; k++) {
+		bool found = false;
+
+		for (u32 i = 0; i < m->pieces; i++)
+			found |= DEVICE + traces[k].off == m->piece[i].gpa &&
+				 traces[k].size == m->piece[i].size;
+		FUZZ_CHECK(found && traces[k].write == (k >= reads));
+	}
+}
+
+/* Loads and stores of one piece: the value. */
+static void check_value(const struct model *m, const struct abi_vcpu *old)
+{
+	const struct insn *in = &m->in;
+	u64 want, was, off = m->piece[0].gpa - DEVICE;
+	u32 size = m->piece[0].size;
+
+	if (m->pieces != 1 || !ours(m->piece[0].gpa))
+		return;
+	if (m->writes && in->op == OP_MOV) {
+		want = in->src == OPND_IMM ? in->imm
+					   : old->gpr[in->src_reg] >> (in->src_high ? 8 : 0);
+		FUZZ_CHECK(traces[0].value == (want & size_mask(size)));
+		FUZZ_CHECK(fake.fin == ABI_FIN_REG && fake.a == ABI_NO_GPR);
+	}
+	if (!m->writes && (in->op == OP_MOV || in->op == OP_MOVZX || in->op == OP_MOVSX)) {
+		want = device_value(off, size);
+		if (in->op == OP_MOVSX && want >> (8 * size - 1))
+			want |= ~size_mask(size);
+		was = old->gpr[in->dst_reg];
+		if (in->size == 4)
+			want = (u32)want;
+		else if (in->size == 2)
+			want = (was & ~0xffffull) | (want & 0xffff);
+		else if (in->size == 1 && in->dst_high)
+			want = (was & ~0xff00ull) | (want & 0xff) << 8;
+		else if (in->size == 1)
+			want = (was & ~0xffull) | (want & 0xff);
+		FUZZ_CHECK(fake.fin == ABI_FIN_REG && fake.a == in->dst_reg && fake.b == want);
+	}
+}
+
+static void check_model(const struct model *m, const struct abi_vcpu *old)
+{
+	switch (m->end) {
+	case MODEL_UNKNOWN: return;
+	case MODEL_FAULT:
+		FUZZ_CHECK(fake.fin == ABI_FIN_FAULT && fake.a == m->vector && fake.b == m->error);
+		FUZZ_CHECK(m->vector != 14 || fake.c == m->cr2);
+		FUZZ_CHECK(device_accesses == 0);
+		return;
+	case MODEL_FAIL: FUZZ_CHECK(fake.stop_count == 1 && device_accesses == 0); return;
+	case MODEL_AGAIN: FUZZ_CHECK(fake.fin == ABI_FIN_NONE && device_accesses == 0); return;
+	case MODEL_DONE:
+		FUZZ_CHECK(fake.fin != ABI_FIN_NONE && fake.fin != ABI_FIN_FAULT);
+		FUZZ_CHECK((fake.fin == ABI_FIN_REGS ? fake.a : fake.c) == m->in.len);
+		check_accesses(m);
+		check_value(m, old);
+		return;
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const u32 reasons[] = { ABI_UP_MMIO, ABI_UP_MMIO, ABI_UP_MMIO, ABI_UP_PIO_STRING,
@@ -198,6 +297,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	u8 what = fuzz_u8(&in), odd = fuzz_u8(&in), page = fuzz_u8(&in);
 	u32 reason = reasons[what & 7], mode = what >> 3 & 3;
 	struct abi_vcpu *v = &fake_vcpu, old;
+	struct model m = { .end = MODEL_UNKNOWN };
 
 	sys_fake_reset(RAM, 0);
 	iomap_clear();
@@ -215,10 +315,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* the code last: all that is left of the input */
 	fuzz_bytes(&in, guest_ptr(v->rip, INSN_MAX), INSN_MAX);
 	memset(guest_ptr(READ_ONLY, PAGE_SIZE), 0xee, PAGE_SIZE);
+	if (reason == ABI_UP_MMIO)
+		m = model_mmio(v);
+	if (odd & 0x40) /* with caches empty, and with what the model's walks left there */
+		walk_forget();
 	device_accesses = 0;
 	old = *v;
 	upcall(v, reason);
 	check_finish(v, &old, reason);
+	check_model(&m, &old);
 	FUZZ_CHECK(device_accesses <= 2 * 1024 + 16);
 	if (mode >= MODE_PAE32 && !(odd & 6) && v->state.cr0 & BIT(16))
 		FUZZ_CHECK(unchanged(READ_ONLY, PAGE_SIZE, 0xee));
