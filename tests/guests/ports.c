@@ -1,7 +1,8 @@
 /*
  * All 65536 ports, read and written in one, two and four bytes: what no
  * device claims reads all ones; nothing hangs or ends the VM. Left out of
- * the writes: the ports whose purpose is to end it.
+ * the writes: the ports whose purpose is to end it. With "coarse" on the
+ * command line every 29th port beyond the devices; Bochs needs minutes else.
  */
 #include "lib.h"
 
@@ -38,6 +39,12 @@ static bool ends_vm(u32 port, u32 size)
 	       touches(port, size, pm_control & ~0x3fu, pm_control | 0x3f);
 }
 
+/* Devices are at the low ports; the last ones are where wide accesses end. */
+static bool is_left_out(u32 port)
+{
+	return port >= 0x1000 && port < 0xffe0 && port % 29;
+}
+
 static void write_port(u16 port, u32 size, u32 v)
 {
 	if (size == 1)
@@ -57,11 +64,14 @@ void guest_main(void)
 {
 	static const u32 ones[] = { 0, 0xff, 0xffff, 0, 0xffffffff };
 	u32 reads = 0, empty = 0;
+	bool coarse = option("coarse");
 
 	for (u32 size = 1; size <= 4; size *= 2) {
 		for (u32 port = 0; port + size <= 65536; port++) {
 			u32 v;
 
+			if (coarse && is_left_out(port))
+				continue;
 			if (!bulkhead && size > 1 && is_device(port, size))
 				continue; /* QEMU's own devices assert */
 			v = read_port((u16)port, size);
