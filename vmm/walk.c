@@ -180,7 +180,7 @@ static enum walk_status walk_64bit(struct walker *w)
 		if (status != WALK_OK)
 			return status;
 		if (pdpte)
-			bad |= 0x1e6 | PTE_NX; /* no rights at this level */
+			bad |= 0x1c6 | PTE_NX; /* no rights at this level; QEMU sets 0x20 */
 		else if (shift == 39)
 			bad |= PTE_PS;
 		else if (entry & PTE_PS && shift > 12)

@@ -148,6 +148,8 @@ static void test_pae(void **state)
 	expect_fault(0xfec05678, PF_FETCH, PF_FETCH | PF_PRESENT);
 	*entry64(0x12000, 1) = 0x00e00000 | P | W | PS;
 	expect_gpa(0xc0234567, 0, 0x00e34567);
+	*entry64(0x10fe0, 3) |= A; /* QEMU has been here: no reason for a fault */
+	expect_gpa(0xc0234567, 0, 0x00e34567);
 	*entry64(0x12000, 1) |= 1ull << 60;
 	expect_fault(0xc0234567, 0, PF_PRESENT | PF_RSVD);
 	*entry64(0x10fe0, 3) |= W; /* reserved */
