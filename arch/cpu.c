@@ -4,6 +4,7 @@
  * the CPUID features that we look at. Features are read once, by the BSP.
  */
 #include "arch/cpu.h"
+#include "arch/hv.h"
 #include "arch/kmap.h"
 #include "arch/trap.h"
 #include "arch/vectors.h"
@@ -237,6 +238,9 @@ void cpu_halt(void)
 {
 	struct cpu *c = this_cpu();
 
+	cli();
+	if (c && hv)
+		hv->cpu_off();
 	if (c)
 		WRITE_ONCE(c->halted, 1);
 	for (;;)

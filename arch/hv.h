@@ -198,6 +198,8 @@ struct hv_ops {
 	/* Turn virtualisation on for the calling CPU; its host state (segments,
 	 * system-call MSRs) must be final. */
 	enum err (*cpu_on)(void);
+	/* Off again, so that this CPU can be reset; nothing to do if it is off. From
+	 * then on no guest runs here. Interrupts off. */
 	void (*cpu_off)(void);
 	/* A line for the boot log: which optional features are used. */
 	void (*describe)(char *buf, size_t size);

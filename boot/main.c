@@ -31,6 +31,7 @@
 #include "kernel/percpu.h"
 #include "kernel/print.h"
 #include "kernel/shell.h"
+#include "kernel/stop.h"
 #include "kernel/string.h"
 #include "kernel/symbols.h"
 #include "kernel/time.h"
@@ -321,6 +322,9 @@ static void power_off(void)
 static void restart(void)
 {
 	uart_drain();
+	cli();
+	cpus_stop();
+	hv->cpu_off();
 	reset_reboot();
 }
 

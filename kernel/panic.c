@@ -4,16 +4,15 @@
  * that panics speaks; others stop, and a panic within the panic ends it.
  */
 #include "kernel/panic.h"
-#include "arch/apic.h"
 #include "arch/cpu.h"
+#include "arch/hv.h"
 #include "arch/trap.h"
-#include "arch/vectors.h"
 #include "arch/x86.h"
 #include "kernel/log.h"
 #include "kernel/print.h"
+#include "kernel/stop.h"
 #include "kernel/symbols.h"
 
-#define STOP_WAIT_MS 20u
 #define LOG_LINES 24u
 #define STACK_WORDS (KSTACK_SIZE / 8) /* looked at */
 #define STACK_NAMES 32u		      /* shown */
@@ -61,43 +60,6 @@ static void say(const char *fmt, ...)
 	va_end(ap);
 	if (n > 0)
 		emit(line, MIN((u32)n, (u32)sizeof(line) - 1));
-}
-
-static bool others_stopped(const struct cpu *self)
-{
-	for (u32 i = 0; i < cpu_count; i++) {
-		if (&cpus[i] != self && READ_ONCE(cpus[i].online) && !READ_ONCE(cpus[i].halted))
-			return false;
-	}
-	return true;
-}
-
-static void wait_stopped(const struct cpu *self)
-{
-	for (u32 i = 0; i < STOP_WAIT_MS * 10 && !others_stopped(self); i++)
-		cpu_delay_us(100);
-}
-
-/* First by interrupt, which leaves a guest in good order; who has interrupts
- * off for too long gets an NMI. */
-static void stop_others(const struct cpu *self)
-{
-	for (u32 i = 0; i < cpu_count; i++) {
-		if (&cpus[i] != self && READ_ONCE(cpus[i].online))
-			apic_send(cpus[i].apic_id, VEC_HALT);
-	}
-	wait_stopped(self);
-	if (others_stopped(self))
-		return;
-	for (u32 i = 0; i < cpu_count; i++) {
-		if (&cpus[i] != self && READ_ONCE(cpus[i].online) && !READ_ONCE(cpus[i].halted))
-			apic_nmi(cpus[i].apic_id);
-	}
-	wait_stopped(self);
-	for (u32 i = 0; i < cpu_count; i++) {
-		if (&cpus[i] != self && READ_ONCE(cpus[i].online) && !READ_ONCE(cpus[i].halted))
-			say("CPU %u does not stop\n", i);
-	}
 }
 
 static bool is_code(u64 addr)
@@ -187,6 +149,8 @@ NORETURN static void finish(void)
 	if (panic_reboot && reboot_fn) {
 		emit("rebooting\n", 10);
 		cpu_delay_us(REBOOT_DELAY_US);
+		if (hv)
+			hv->cpu_off();
 		reboot_fn();
 	}
 	emit("halted\n", 7);
@@ -214,7 +178,10 @@ NORETURN static void panic_common(const struct trap_frame *f, u64 sp, const char
 			__asm__ volatile("cli\n\thlt");
 	}
 	say("\n*** PANIC on CPU %u: %s\n", self->index, text);
-	stop_others(self);
+	cpus_stop();
+	for (u32 i = 0; i < cpu_count; i++)
+		if (&cpus[i] != self && cpu_runs(&cpus[i]))
+			say("CPU %u does not stop\n", i);
 	say_registers(f);
 	say_stack(sp);
 	say("last log lines:\n");

@@ -80,6 +80,8 @@ static enum err cpu_on(void)
 
 static void cpu_off(void)
 {
+	if (!(rdmsr(MSR_EFER) & EFER_SVME))
+		return;
 	__asm__ volatile("stgi" ::: "memory");
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) & ~EFER_SVME);
 }

@@ -30,7 +30,7 @@ _Static_assert(sizeof(struct vmx_vcpu) <= PAGE_SIZE, "one page");
 
 /* Per physical CPU. */
 struct vmx_cpu {
-	hpa_t vmxon;	/* the region that VMXON was given */
+	hpa_t vmxon;	/* the region that VMXON was given, 0: VMX is off */
 	hpa_t current;	/* the VMCS loaded, 0: none */
 	u64 generation; /* of VPIDs, as in arch/svm/asid.h */
 	u32 next_vpid;
@@ -97,9 +97,10 @@ static enum err cpu_on(void)
 	}
 	if (!fix_control_registers())
 		return ERR_NODEV;
-	*c = (struct vmx_cpu){ .vmxon = phys_of(region), .next_vpid = VPIDS };
-	if (!vmxon(c->vmxon))
+	*c = (struct vmx_cpu){ .next_vpid = VPIDS };
+	if (!vmxon(phys_of(region)))
 		return ERR_NODEV;
+	c->vmxon = phys_of(region);
 	for (u32 i = 0; i < VMX_MSRS; i++)
 		c->host_msr[i] = rdmsr(vmx_msr_number[i]);
 	return OK;
@@ -109,9 +110,12 @@ static void cpu_off(void)
 {
 	struct vmx_cpu *c = this_vmx();
 
+	if (!c->vmxon)
+		return;
 	if (c->current)
 		vmclear(c->current);
 	c->current = 0;
+	c->vmxon = 0;
 	vmxoff();
 	write_cr4(read_cr4() & ~CR4_VMXE);
 }
