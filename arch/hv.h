@@ -37,6 +37,7 @@
 	X(UD)	    /* an instruction that does not exist for guests: #UD */ \
 	X(GP)	    /* an instruction that no guest may use: #GP(0) */ \
 	X(SHUTDOWN) /* triple fault */ \
+	X(TASK)	    /* a task switch by hardware, which this vendor's does not do */ \
 	X(INVALID)  /* .raw: the processor refused the guest state */
 
 enum hv_reason {

@@ -390,6 +390,9 @@ void vcpu_exit_open(struct vcpu *v)
 	case HV_EXIT_SHUTDOWN:
 		vcpu_end(v, VM_END_TRIPLE_FAULT, 0, "triple fault at %lx", v->hv.rip);
 		break;
+	case HV_EXIT_TASK:
+		vcpu_end(v, VM_END_EMULATION, 0, "task switch by hardware at %lx", v->hv.rip);
+		break;
 	case HV_EXIT_INVALID:
 		vcpu_end(v, VM_END_BAD_STATE, 0, "the processor refused its state at %lx%s%s",
 			 v->hv.rip, x->raw.why ? ": " : "", x->raw.why ? x->raw.why : "");

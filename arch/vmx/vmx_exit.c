@@ -30,33 +30,27 @@ enum vmx_reason {
 static const struct {
 	u8 reason, insn;
 } simple[REASONS] = {
-	[1] = { HV_EXIT_INTR, 0 },
-	[2] = { HV_EXIT_SHUTDOWN, 0 },
-	[7] = { HV_EXIT_WINDOW, 0 },
-	[8] = { HV_EXIT_NMI_WINDOW, 0 },
-	[10] = { HV_EXIT_CPUID, 1 },
-	[11] = { HV_EXIT_UD, 0 }, /* GETSEC */
-	[12] = { HV_EXIT_HLT, 1 },
-	[13] = { HV_EXIT_SKIP, 1 }, /* INVD would drop other VMs' dirty lines */
-	[15] = { HV_EXIT_GP, 0 },   /* RDPMC: there are no counters */
-	[17] = { HV_EXIT_UD, 0 },   /* RSM */
-	[18] = { HV_EXIT_HYPERCALL, 1 },
-	[19] = { HV_EXIT_UD, 0 },   /* VMCLEAR */
-	[20] = { HV_EXIT_UD, 0 },   /* VMLAUNCH */
-	[21] = { HV_EXIT_UD, 0 },   /* VMPTRLD */
-	[22] = { HV_EXIT_UD, 0 },   /* VMPTRST */
-	[23] = { HV_EXIT_UD, 0 },   /* VMREAD */
-	[24] = { HV_EXIT_UD, 0 },   /* VMRESUME */
-	[25] = { HV_EXIT_UD, 0 },   /* VMWRITE */
-	[26] = { HV_EXIT_UD, 0 },   /* VMXOFF */
-	[27] = { HV_EXIT_UD, 0 },   /* VMXON */
-	[36] = { HV_EXIT_UD, 0 },   /* MWAIT */
-	[39] = { HV_EXIT_UD, 0 },   /* MONITOR */
-	[50] = { HV_EXIT_UD, 0 },   /* INVEPT */
-	[53] = { HV_EXIT_UD, 0 },   /* INVVPID */
-	[54] = { HV_EXIT_SKIP, 1 }, /* WBINVD */
-	[55] = { HV_EXIT_XSETBV, 1 },
-	[59] = { HV_EXIT_UD, 0 }, /* VMFUNC */
+	[1] = { HV_EXIT_INTR, 0 },	 [2] = { HV_EXIT_SHUTDOWN, 0 }, [7] = { HV_EXIT_WINDOW, 0 },
+	[8] = { HV_EXIT_NMI_WINDOW, 0 }, [9] = { HV_EXIT_TASK, 0 },	[10] = { HV_EXIT_CPUID, 1 },
+	[11] = { HV_EXIT_UD, 0 },				     /* GETSEC */
+	[12] = { HV_EXIT_HLT, 1 },	 [13] = { HV_EXIT_SKIP, 1 }, /* INVD would drop other VMs' dirty lines */
+	[15] = { HV_EXIT_GP, 0 }, /* RDPMC: there are no counters */
+	[17] = { HV_EXIT_UD, 0 }, /* RSM */
+	[18] = { HV_EXIT_HYPERCALL, 1 }, [19] = { HV_EXIT_UD, 0 }, /* VMCLEAR */
+	[20] = { HV_EXIT_UD, 0 },				   /* VMLAUNCH */
+	[21] = { HV_EXIT_UD, 0 },				   /* VMPTRLD */
+	[22] = { HV_EXIT_UD, 0 },				   /* VMPTRST */
+	[23] = { HV_EXIT_UD, 0 },				   /* VMREAD */
+	[24] = { HV_EXIT_UD, 0 },				   /* VMRESUME */
+	[25] = { HV_EXIT_UD, 0 },				   /* VMWRITE */
+	[26] = { HV_EXIT_UD, 0 },				   /* VMXOFF */
+	[27] = { HV_EXIT_UD, 0 },				   /* VMXON */
+	[36] = { HV_EXIT_UD, 0 },				   /* MWAIT */
+	[39] = { HV_EXIT_UD, 0 },				   /* MONITOR */
+	[50] = { HV_EXIT_UD, 0 },				   /* INVEPT */
+	[53] = { HV_EXIT_UD, 0 },				   /* INVVPID */
+	[54] = { HV_EXIT_SKIP, 1 },				   /* WBINVD */
+	[55] = { HV_EXIT_XSETBV, 1 },	 [59] = { HV_EXIT_UD, 0 }, /* VMFUNC */
 };
 
 u32 vmx_event_pack(const struct hv_event *e, bool real)

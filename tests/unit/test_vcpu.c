@@ -614,6 +614,7 @@ static void fatal_exits(void **state)
 		enum vm_end end;
 	} fatal[] = {
 		{ HV_EXIT_SHUTDOWN, VM_END_TRIPLE_FAULT },
+		{ HV_EXIT_TASK, VM_END_EMULATION },
 		{ HV_EXIT_INVALID, VM_END_BAD_STATE },
 		{ HV_EXIT_UNKNOWN, VM_END_BAD_STATE },
 	};

@@ -50,20 +50,20 @@ static const struct {
 	u32 number, reason;
 	bool insn;
 } reasons[] = {
-	{ 1, HV_EXIT_INTR, false },	 { 2, HV_EXIT_SHUTDOWN, false },
-	{ 7, HV_EXIT_WINDOW, false },	 { 8, HV_EXIT_NMI_WINDOW, false },
-	{ 10, HV_EXIT_CPUID, true },	 { 11, HV_EXIT_UD, false },
-	{ 12, HV_EXIT_HLT, true },	 { 13, HV_EXIT_SKIP, true },
-	{ 15, HV_EXIT_GP, false },	 { 17, HV_EXIT_UD, false },
-	{ 18, HV_EXIT_HYPERCALL, true }, { 19, HV_EXIT_UD, false },
-	{ 20, HV_EXIT_UD, false },	 { 21, HV_EXIT_UD, false },
-	{ 22, HV_EXIT_UD, false },	 { 23, HV_EXIT_UD, false },
-	{ 24, HV_EXIT_UD, false },	 { 25, HV_EXIT_UD, false },
-	{ 26, HV_EXIT_UD, false },	 { 27, HV_EXIT_UD, false },
-	{ 36, HV_EXIT_UD, false },	 { 39, HV_EXIT_UD, false },
-	{ 50, HV_EXIT_UD, false },	 { 53, HV_EXIT_UD, false },
-	{ 54, HV_EXIT_SKIP, true },	 { 55, HV_EXIT_XSETBV, true },
-	{ 59, HV_EXIT_UD, false },
+	{ 1, HV_EXIT_INTR, false },   { 2, HV_EXIT_SHUTDOWN, false },
+	{ 7, HV_EXIT_WINDOW, false }, { 8, HV_EXIT_NMI_WINDOW, false },
+	{ 9, HV_EXIT_TASK, false },   { 10, HV_EXIT_CPUID, true },
+	{ 11, HV_EXIT_UD, false },    { 12, HV_EXIT_HLT, true },
+	{ 13, HV_EXIT_SKIP, true },   { 15, HV_EXIT_GP, false },
+	{ 17, HV_EXIT_UD, false },    { 18, HV_EXIT_HYPERCALL, true },
+	{ 19, HV_EXIT_UD, false },    { 20, HV_EXIT_UD, false },
+	{ 21, HV_EXIT_UD, false },    { 22, HV_EXIT_UD, false },
+	{ 23, HV_EXIT_UD, false },    { 24, HV_EXIT_UD, false },
+	{ 25, HV_EXIT_UD, false },    { 26, HV_EXIT_UD, false },
+	{ 27, HV_EXIT_UD, false },    { 36, HV_EXIT_UD, false },
+	{ 39, HV_EXIT_UD, false },    { 50, HV_EXIT_UD, false },
+	{ 53, HV_EXIT_UD, false },    { 54, HV_EXIT_SKIP, true },
+	{ 55, HV_EXIT_XSETBV, true }, { 59, HV_EXIT_UD, false },
 };
 
 static bool has_operands(u32 number)
