@@ -73,9 +73,8 @@ static EFI_STATUS intel_check(void)
 	struct vmx_controls controls;
 	struct vmx_caps caps;
 	const char *why;
-	u64 control = rdmsr(MSR_FEATURE_CONTROL);
 
-	if ((control & FEATURE_CONTROL_LOCKED) && !(control & FEATURE_CONTROL_VMX))
+	if (vmx_locked_off(rdmsr(MSR_FEATURE_CONTROL)))
 		return refuse(EFI_UNSUPPORTED,
 			      "the firmware has switched VT-x off and locked it; look for "
 			      "\"Intel Virtualization Technology\" or \"VMX\" in its setup.");

@@ -48,6 +48,19 @@ void vmx_caps_read(struct vmx_caps *c)
 	c->phys_bits = MIN(r[0] & 0xff, 52);
 }
 
+bool vmx_locked_off(u64 feature_control)
+{
+	return (feature_control & FEATURE_CONTROL_LOCKED) &&
+	       !(feature_control & FEATURE_CONTROL_VMX);
+}
+
+u64 vmx_feature_control(u64 feature_control)
+{
+	if (feature_control & FEATURE_CONTROL_LOCKED)
+		return feature_control;
+	return feature_control | FEATURE_CONTROL_LOCKED | FEATURE_CONTROL_VMX;
+}
+
 u32 vmx_adjust(u64 cap, u32 want)
 {
 	return (want | (u32)cap) & (u32)(cap >> 32);

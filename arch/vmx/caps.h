@@ -28,6 +28,11 @@ void vmx_caps_read(struct vmx_caps *c);
 /* False: *why says what this processor lacks. */
 bool vmx_choose_controls(const struct vmx_caps *c, struct vmx_controls *out, const char **why);
 
+/* IA32_FEATURE_CONTROL as firmware left it (SDM Vol. 3C, 24.7): VMXON is forbidden for good. */
+bool vmx_locked_off(u64 feature_control);
+/* What it must be for VMXON: as it is if locked, else with VMX on, and locked. */
+u64 vmx_feature_control(u64 feature_control);
+
 /* want, what must be on added, what may not be on dropped. */
 u32 vmx_adjust(u64 cap, u32 want);
 

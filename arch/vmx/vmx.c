@@ -61,13 +61,13 @@ static void *region_alloc(u16 owner)
 /* IA32_FEATURE_CONTROL: firmware should have set and locked it; unlocked, it is ours. */
 static bool feature_control(void)
 {
-	u64 need = FEATURE_CONTROL_LOCKED | FEATURE_CONTROL_VMX, value;
+	u64 value;
 
-	if (!rdmsr_safe(MSR_FEATURE_CONTROL, &value))
+	if (!rdmsr_safe(MSR_FEATURE_CONTROL, &value) || vmx_locked_off(value))
 		return false;
-	if (!(value & FEATURE_CONTROL_LOCKED))
-		wrmsr_safe(MSR_FEATURE_CONTROL, value | need);
-	return rdmsr_safe(MSR_FEATURE_CONTROL, &value) && (value & need) == need;
+	if (vmx_feature_control(value) == value)
+		return true;
+	return wrmsr_safe(MSR_FEATURE_CONTROL, vmx_feature_control(value));
 }
 
 /* The bits that VMX operation insists on; the kernel's choice has them by far and large. */
@@ -489,8 +489,7 @@ const struct hv_ops *vmx_probe(const char **why)
 		*why = "the CPU has no VT-x";
 		return NULL;
 	}
-	if (!rdmsr_safe(MSR_FEATURE_CONTROL, &control) ||
-	    ((control & FEATURE_CONTROL_LOCKED) && !(control & FEATURE_CONTROL_VMX))) {
+	if (!rdmsr_safe(MSR_FEATURE_CONTROL, &control) || vmx_locked_off(control)) {
 		*why = "VT-x is locked off: enable \"Intel Virtualization Technology\" (VMX) "
 		       "in the firmware's setup";
 		return NULL;

@@ -165,6 +165,21 @@ static void adjusting(void **state)
 	assert_int_equal(vmx_adjust(0x000000ff00000003, 0xf10), 0x13);
 }
 
+/* Locked without VMX is the one value that stops us; bits that are others' stay. */
+static void feature_control(void **state)
+{
+	(void)state;
+	assert_true(vmx_locked_off(FEATURE_CONTROL_LOCKED));
+	assert_true(vmx_locked_off(FEATURE_CONTROL_LOCKED | BIT(1) | BIT(18))); /* SMX only */
+	assert_false(vmx_locked_off(0));
+	assert_false(vmx_locked_off(FEATURE_CONTROL_VMX));
+	assert_false(vmx_locked_off(FEATURE_CONTROL_LOCKED | FEATURE_CONTROL_VMX));
+	assert_int_equal(vmx_feature_control(0), 5);
+	assert_int_equal(vmx_feature_control(BIT(18)), BIT(18) | 5);
+	assert_int_equal(vmx_feature_control(5 | BIT(20)), 5 | BIT(20));
+	assert_int_equal(vmx_feature_control(FEATURE_CONTROL_LOCKED), FEATURE_CONTROL_LOCKED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -174,6 +189,7 @@ int main(void)
 		cmocka_unit_test_setup(refused_by_name, setup),
 		cmocka_unit_test_setup(the_true_msrs_where_they_are, setup),
 		cmocka_unit_test_setup(adjusting, setup),
+		cmocka_unit_test(feature_control),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
