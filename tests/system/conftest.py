@@ -1,7 +1,12 @@
-"""Shows the serial console of every machine that was alive when a test failed."""
+"""Marks each test with its bed, and shows the serial console of every machine that was
+alive when a test failed.
+
+Marks, for tests/run: `bochs` (ryzen) or `intel` (Haswell and other VT-x) if the test's name
+or parameters have that word, else `qemu`; beside it `long` for `make test-long`."""
 
 import atexit
 import pathlib
+import re
 import signal
 import sys
 
@@ -9,6 +14,13 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import harness  # noqa: E402
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        words = re.split(r"[^a-z]+", item.name)
+        bed = next((b for b in ("bochs", "intel") if b in words), "qemu")
+        item.add_marker(getattr(pytest.mark, bed))
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -25,7 +37,9 @@ def close_all(*_):
         m.close()
 
 
-def pytest_configure():
+def pytest_configure(config):
     """A pytest that is told to end takes its emulators with it."""
+    for mark in ("qemu", "bochs", "intel", "long"):
+        config.addinivalue_line("markers", f"{mark}: see above")
     atexit.register(close_all)
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("told to end", 143))

@@ -12,10 +12,10 @@ import pytest
 from harness import Machine, config, vm
 
 
-@pytest.mark.parametrize("bed", ["qemu", "bochs"])
+@pytest.mark.parametrize("bed", ["qemu", "bochs", "intel"])
 def test_hostile(bed):
     words = "" if os.environ.get("TEST_FULL") else "coarse"
-    if bed == "bochs":
+    if bed != "qemu":
         words += " strict"
     text = config(vm("before", cpu=1, kernel="neighbour.elf"),
                   vm("hostile", cpu=2, cmdline=words),
