@@ -16,11 +16,21 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import harness  # noqa: E402
 
 
+def boot_of(item):
+    """Where one machine is for several tests, and a file has several: its number."""
+    boot = item.callspec.params.get("machine") if hasattr(item, "callspec") else None
+    return boot if isinstance(boot, int) else 0
+
+
+@pytest.hookimpl(hookwrapper=True)
 def pytest_collection_modifyitems(items):
     for item in items:
         words = re.split(r"[^a-z]+", item.name)
         bed = next((b for b in ("bochs", "intel") if b in words), "qemu")
         item.add_marker(getattr(pytest.mark, bed))
+    yield
+    modules = list(dict.fromkeys(item.module for item in items))
+    items.sort(key=lambda item: (modules.index(item.module), boot_of(item)))
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -33,7 +33,8 @@ WORDS = {"qemu": "", "bochs": "strict nodr6 coarse", "intel": "strict coarse"}
 
 def guests_of(chosen):
     """(boot, guest) for every guest in chosen; the boot makes the fixture's machine. It is
-    a number because pytest keeps a fixture only for the very same object."""
+    a number because pytest keeps a fixture only for the very same object; and only if
+    the parametrization says scope="module" too. conftest.py brings a boot's tests together."""
     return [pytest.param(i, name, id=f"{bed}-{name}")
             for i, (bed, names) in enumerate(BOOTS) for name in names if name in chosen]
 
@@ -51,7 +52,8 @@ def machine(request):
         yield m
 
 
-@pytest.mark.parametrize("machine, name", guests_of(PASSING), indirect=["machine"])
+@pytest.mark.parametrize("machine, name", guests_of(PASSING), indirect=["machine"],
+                         scope="module")
 def test_passes(machine, name):
     # A loaded host may hold a vCPU back between setting a timer and cancelling it: what it
     # does right once in three times is right. Everything else has one try.
@@ -65,14 +67,16 @@ def test_passes(machine, name):
     pytest.fail(f"{name}: {row}")
 
 
-@pytest.mark.parametrize("machine, name", guests_of(["tasks"]), indirect=["machine"])
+@pytest.mark.parametrize("machine, name", guests_of(["tasks"]), indirect=["machine"],
+                         scope="module")
 def test_task_switches(machine, name):
     """Left to the processor on AMD-V; on VT-x see test_intel.py."""
     machine.command(f"start {name}")
     machine.wait_state(name, r"exit 0x10\b", 60)
 
 
-@pytest.mark.parametrize("machine, name", guests_of(ENDING), indirect=["machine"])
+@pytest.mark.parametrize("machine, name", guests_of(ENDING), indirect=["machine"],
+                         scope="module")
 def test_ends(machine, name):
     machine.command(f"start {name}")
     machine.wait_state(name, ENDING[name], 30)
@@ -85,7 +89,8 @@ def test_ends(machine, name):
     machine.wait_state(name, ENDING[name], 30)
 
 
-@pytest.mark.parametrize("machine, name", guests_of(["memory"]), indirect=["machine"])
+@pytest.mark.parametrize("machine, name", guests_of(["memory"]), indirect=["machine"],
+                         scope="module")
 def test_memory_is_clean_after_another_guest(machine, name):
     """What `memory` wrote all over its RAM, the next VM must not find."""
     for _ in range(2):
