@@ -65,7 +65,7 @@ class Qmp:
                 found[on, d["slot"], d["function"]] = d["class_info"]["class"], command
                 below = d.get("pci_bridge", {})
                 if below:
-                    walk(below.get("devices", []), below["bus"]["number"])
+                    walk(below.get("devices", []), below["bus"]["secondary"])
 
         for bus in self.execute("query-pci"):
             walk(bus["devices"], bus["bus"])
