@@ -1,10 +1,10 @@
 /*
- * The hostile guest: tries all that it must not have. It passes through every
- * stage when each forbidden thing is a fault, a #GP or all ones, and ends in
- * a triple fault; whether it harmed anybody its neighbour knows. Each stage
- * is announced, so that a hang shows where. Words on the command line:
- * coarse: physical space in steps of 64 KiB instead of 4 KiB; strict: the
- * processor does all that the manual says.
+ * The hostile guest: tries all that it must not have (but for memory that is
+ * not its own: guest outside). It passes through every stage when each
+ * forbidden thing is a fault, a #GP or all ones, and ends in a triple fault;
+ * whether it harmed anybody its neighbour knows. Each stage is announced, so
+ * that a hang shows where. Words on the command line: strict: the processor
+ * does all that the manual says; brief: each port is read and written once.
  */
 #include "lib.h"
 
@@ -12,7 +12,7 @@ const char guest_name[] = "hostile";
 
 extern u8 null_idt[];
 
-static u64 ram_low_end, ram_high_end;
+static u64 ram_end; /* below 4 GiB */
 
 static u32 stage_start;
 
@@ -37,13 +37,16 @@ static bool survives(u32 port)
 static void ports(void)
 {
 	static const u8 values[] = { 0xa5, 0 };
+	bool brief = option("brief");
 
 	for (u32 port = 0; port < 65536; port++) {
 		inb((u16)port);
-		inl((u16)port);
-		for (u32 i = 0; i < 2; i++)
+		for (u32 i = brief; i < 2; i++)
 			if (survives(port))
 				outb((u16)port, values[i]);
+		if (brief && port % 16)
+			continue;
+		inl((u16)port);
 		if (survives(port) && survives(port + 1) && survives(port + 2) &&
 		    survives(port + 3))
 			outl((u16)port, 0xffffffff);
@@ -127,50 +130,6 @@ static void cpuid_leaves(void)
 			cpuid(1u << bit, sub, r);
 }
 
-static bool is_chip(u64 pa)
-{
-	return pa >> 12 == LAPIC_BASE >> 12 || pa >> 12 == IOAPIC_BASE >> 12;
-}
-
-static void touch(u64 pa)
-{
-	volatile u8 *p = map_window(pa);
-	u32 v;
-
-	CHECK(try_read32(p, &v) < 0 && v == 0xffffffff, "%lx: vector %d value %x", pa, fault.vector,
-	      v);
-	CHECK(try_write32(p, 0xdeadbeef) < 0, "write to %lx: vector %d", pa, fault.vector);
-}
-
-static void physical_space(void)
-{
-	u32 r[4], width;
-	u64 coarse = option("coarse") ? 0x10000 : 0x1000, step;
-
-	for (u64 pa = ram_low_end; pa < 1ull << 32; pa += step) {
-		/* page by page in any case behind RAM's end and where chips live */
-		step = pa < ram_low_end + 0x400000 || pa >= 0xfe000000 ? 0x1000 : coarse;
-		if (!is_chip(pa))
-			touch(pa);
-	}
-	cpuid(0x80000008, 0, r);
-	width = r[0] & 0xff;
-	for (u32 bit = 32; bit < width; bit++)
-		for (s64 d = -0x1000; d <= 0x1000; d += 0x1000) {
-			u64 pa = (1ull << bit) + (u64)d;
-
-			if (pa >= 1ull << 32 && !(pa < ram_high_end) && pa < 1ull << width)
-				touch(pa);
-		}
-	if (ram_high_end)
-		for (u64 pa = ram_high_end; pa < ram_high_end + 0x400000; pa += 0x1000)
-			touch(pa);
-	touch((1ull << width) - 0x1000);
-	/* Where a hypervisor might have left itself. */
-	for (u64 pa = 1ull << 39; pa < 1ull << 40 && width >= 40; pa += 1ull << 33)
-		touch(pa);
-}
-
 static void control_registers(void)
 {
 	u64 cr0 = read_cr0(), cr3 = read_cr3(), cr4 = read_cr4();
@@ -194,7 +153,7 @@ static void control_registers(void)
 			CHECK(fault.vector == 13, "CR4 takes bit %u", bit);
 	}
 	CHECK(read_cr4() == cr4, "CR4 is %lx", read_cr4());
-	if (option("strict")) /* QEMU leaves the guest with VMEXIT_INVALID */
+	if (option("strict")) /* QEMU's TCG ends the VM with VMEXIT_INVALID: guest badcr3 */
 		CHECK(try_cr3(cr3 | 1ull << 63) == 13, "CR3 takes bit 63");
 	write_cr3(cr3);
 	CHECK(try_cr8(16) == 13, "CR8 takes 16");
@@ -227,6 +186,7 @@ static void debug_registers(void)
 	}
 	TRY("mov %0, %%dr7", NOTHING, "r"(0x2400ul) : "memory"); /* GD: the next access is #DB */
 	TRY("mov %%dr0, %0", "=r"(v), "i"(0) : "memory");
+	/* QEMU's TCG has no DR7.GD and exits without #DB; on Bochs it comes before the exit */
 	CHECK(!option("strict") || fault.vector == 1, "DR7.GD: vector %d", fault.vector);
 	asm volatile("mov %0, %%dr7" : : "r"(0x400ul));
 	asm volatile("mov %0, %%dr0; mov %0, %%dr1" : : "r"(0xfffffffffffff000));
@@ -406,9 +366,9 @@ static void own_mode(void)
 	try_wrmsr(MSR_TSC_DEADLINE, ~0ull);
 	try_wrmsr(MSR_TSC_DEADLINE, 1);
 	try_wrmsr(0x4b564d01, 0xfffffffffffff001); /* the clock's page, outside all memory */
-	try_wrmsr(0x4b564d01, ram_low_end | 1);
-	try_wrmsr(0x4b564d01, (ram_low_end - 4) | 1); /* across RAM's end */
-	try_wrmsr(0x4b564d00, ram_low_end - 4);
+	try_wrmsr(0x4b564d01, ram_end | 1);
+	try_wrmsr(0x4b564d01, (ram_end - 4) | 1); /* across RAM's end */
+	try_wrmsr(0x4b564d00, ram_end - 4);
 	try_wrmsr(0x4b564d01, 0);
 }
 
@@ -416,15 +376,9 @@ void guest_main(void)
 {
 	u64 base, size;
 
-	for (u32 i = 0; ram_range(i, &base, &size); i++) {
-		u64 end = base + size;
-
-		if (end <= 1ull << 32 && end > ram_low_end)
-			ram_low_end = end;
-		if (base >= 1ull << 32 && end > ram_high_end)
-			ram_high_end = end;
-	}
-	ram_low_end = (ram_low_end + 0x1fffff) & ~0x1fffffull;
+	for (u32 i = 0; ram_range(i, &base, &size); i++)
+		if (base + size <= 1ull << 32)
+			ram_end = (base + size + 0x1fffff) & ~0x1fffffull;
 	stage("cpuid");
 	cpuid_leaves();
 	stage("instructions");
@@ -441,8 +395,6 @@ void guest_main(void)
 	strings();
 	stage("ports");
 	ports();
-	stage("physical space");
-	physical_space();
 	stage("storm");
 	storm();
 	stage("self");
