@@ -46,6 +46,24 @@ def test_shell(machine, name):
         assert not re.search(r"\bsvm\b|\bvmx\b", c.run("grep -m1 flags /proc/cpuinfo"))
 
 
+@pytest.mark.parametrize("name, memory", [("alpha", 256), ("beta", 192)])
+def test_nothing_else_is_there(machine, name, memory):
+    """One CPU, its own RAM, no device but the host bridge; behind its RAM is nothing."""
+    with machine.console(name) as c:
+        c.send("\r")
+        c.expect(r":~# ")
+        assert c.run("ls -d /sys/devices/system/cpu/cpu[0-9]*").split() == [
+            "/sys/devices/system/cpu/cpu0"]
+        assert c.run("ls /sys/bus/pci/devices").split() == ["0000:00:00.0"]
+        ram = [[int(x, 16) for x in r] for r in re.findall(
+            r"(\w+)-(\w+) : System RAM", c.run("grep 'System RAM' /proc/iomem"))]
+        assert ram and memory - 2 < sum(end + 1 - start for start, end in ram) / 2**20 <= memory
+        top = max(end for _, end in ram) + 1
+        assert top <= memory << 20
+        for at in (memory << 20, 320 << 20, 512 << 20, 2 << 30):  # others' RAM, were it the machine's
+            assert c.run(f"devmem {at:#x}").strip() == "0xFFFFFFFF", hex(at)
+
+
 def test_clock(machine):
     """KVM's clock is in use, and the date is today's."""
     import datetime
