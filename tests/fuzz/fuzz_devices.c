@@ -80,8 +80,8 @@ static void check_stop(u32 flags)
 {
 	if (!fake.stop_count)
 		return;
-	FUZZ_CHECK(fake.stop_why == ABI_STOP_POWEROFF || fake.stop_why == ABI_STOP_RESET ||
-		   (fake.stop_why == ABI_STOP_DEBUG_EXIT && flags & ABI_VM_DEBUG_EXIT));
+	FUZZ_CHECK(fake.stop_why != ABI_STOP_EMULATION && fake.stop_why != ABI_STOP_BAD_IMAGE);
+	FUZZ_CHECK(fake.stop_why != ABI_STOP_DEBUG_EXIT || flags & ABI_VM_DEBUG_EXIT);
 	FUZZ_CHECK(fake.finish_count == 0);
 }
 

@@ -1,5 +1,5 @@
 /*
- * The monitor's instruction upcalls (MMIO, string I/O, CR, DR, skipping) on a
+ * The monitor's instruction upcalls (MMIO, string I/O, CR, DR) on a
  * guest in one of four modes, with code, registers, segments and page-table
  * entries from the input. Each upcall ends in exactly one finish that the kernel
  * takes, and where a model follows (emulate_model.h) in the one that it expects;
@@ -140,8 +140,7 @@ static bool fits(u32 reason, enum abi_finish kind)
 		       kind == ABI_FIN_LAPIC_WRITE;
 	case ABI_UP_PIO_STRING: return kind == ABI_FIN_REGS;
 	case ABI_UP_CR: return kind == ABI_FIN_CR || kind == ABI_FIN_REG;
-	case ABI_UP_DR: return kind == ABI_FIN_DR || kind == ABI_FIN_REG;
-	default: return kind == ABI_FIN_REG;
+	default: return kind == ABI_FIN_DR || kind == ABI_FIN_REG;
 	}
 }
 
@@ -194,8 +193,7 @@ static void upcall(struct abi_vcpu *v, u32 reason)
 	case ABI_UP_MMIO: SYS_FAKE_UPCALL(emulate_mmio(v)); break;
 	case ABI_UP_PIO_STRING: SYS_FAKE_UPCALL(emulate_pio_string(v)); break;
 	case ABI_UP_CR: SYS_FAKE_UPCALL(control_cr(v)); break;
-	case ABI_UP_DR: SYS_FAKE_UPCALL(control_dr(v)); break;
-	default: SYS_FAKE_UPCALL(emulate_skip(v)); break;
+	default: SYS_FAKE_UPCALL(control_dr(v)); break;
 	}
 }
 
@@ -291,7 +289,7 @@ static void check_model(const struct model *m, const struct abi_vcpu *old)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const u32 reasons[] = { ABI_UP_MMIO, ABI_UP_MMIO, ABI_UP_MMIO, ABI_UP_PIO_STRING,
-				       ABI_UP_CR,   ABI_UP_DR,	 ABI_UP_INSN, ABI_UP_MMIO };
+				       ABI_UP_CR,   ABI_UP_DR,	 ABI_UP_MMIO, ABI_UP_MMIO };
 	static const u64 pages[] = { DEVICE, DEVICE + 0x1000, 0xfee00000, 0xfec00000 };
 	struct fuzz_in in = { data, size };
 	u8 what = fuzz_u8(&in), odd = fuzz_u8(&in), page = fuzz_u8(&in);

@@ -89,7 +89,6 @@ static const u8 usual_end[ABI_UPCALL_COUNT] = {
 	[ABI_UP_CR] = ABI_FIN_CR,	    [ABI_UP_DR] = ABI_FIN_DR,
 	[ABI_UP_RDMSR] = ABI_FIN_MSR,	    [ABI_UP_WRMSR] = ABI_FIN_MSR,
 	[ABI_UP_INTACK] = ABI_FIN_INTACK,   [ABI_UP_EOI] = ABI_FIN_NONE,
-	[ABI_UP_INSN] = ABI_FIN_REG,
 };
 
 /* Arguments that fit, mostly. */
