@@ -16,7 +16,7 @@ from harness import Machine, config, vm
 def test_hostile(bed):
     bochs = bed != "qemu"
     names = ["neighbour.elf", "hostile.elf", "outside.elf", "badcr3.elf"]
-    text = config(vm("before", cpu=1, kernel="neighbour.elf"),
+    text = config(vm("before", cpu=1, kernel="neighbour.elf", cmdline="calm" if bochs else ""),
                   vm("hostile", cpu=2, cmdline="strict brief" if bochs else ""),
                   vm("outside", cpu=3, cmdline="coarse" if bochs else ""),
                   vm("behind", cpu=4, kernel="neighbour.elf", cmdline="calm"),
