@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from harness import Machine, config, vm
+from harness import GUESTS, Machine, config, vm
 
 GOOD = vm("good", cpu=3, kernel="hello.elf", autostart=True)
 
@@ -32,30 +32,49 @@ BROKEN = {
 }
 
 
-def bad_vm(lines):
-    keys = {"name": '"bad"', "cpus": "[1]", "memory": '"32M"',
+# What the machine must be asked for, and what spoils the whole file; all the others share a boot.
+OF_THE_MACHINE = ["no such cpu", "cpu taken", "too much memory", "missing file"]
+OF_THE_FILE = ["twice", "unclosed text", "no value"]
+BOOTS = [[c for c in BROKEN if c not in OF_THE_MACHINE + OF_THE_FILE], OF_THE_MACHINE,
+         *([c] for c in OF_THE_FILE)]
+
+
+def bad_vm(lines, name="bad", cpu=1):
+    keys = {"name": f'"{name}"', "cpus": f"[{cpu}]", "memory": '"32M"',
             "kernel": '"/bulkhead/hello.elf"', "debug_exit": "true"}
     given = [line.split(" =")[0] for line in lines.split("\n")]
     return "[[vm]]\n" + "".join(f"{k} = {v}\n" for k, v in keys.items()
                                 if k not in given) + lines + "\n"
 
 
-@pytest.mark.parametrize("case", BROKEN)
-def test_complaint(case):
-    lines, complaint = BROKEN[case]
-    text = config(GOOD) + bad_vm(lines)
-    at = len(text.rstrip("\n").split("\n"))
+@pytest.fixture(scope="module")
+def machine(request):
+    """A machine whose second VM, third and so on have a broken line each: the last."""
+    text, lines = config(GOOD), {}
+    for i, case in enumerate(BOOTS[request.param]):
+        # of CPUs the three that are left: a claim of the same one would be a complaint too
+        text += bad_vm(BROKEN[case][0], f"bad{i}", i % 3)
+        lines[case] = len(text.rstrip("\n").split("\n"))
     with Machine(text, ["hello.elf"]) as m:
-        log = m.boot_log + m.command("log")
-        found = re.search(rf"bulkhead\.toml:(\d+):(\d+): [^\n]*(?:{complaint})", log)
-        assert found, log
-        assert int(found[1]) == at and int(found[2]) >= 1, found[0]
+        m.lines = lines
+        m.log_text = m.boot_log + m.command("log")
         m.wait_state("good", "exit", 20)
-        rows = m.vms()
-        others = [n for n in rows if n != "good"]
-        if others:
-            answer = m.command(f"start {others[0]}")
-            assert f"cannot start {others[0]}" in answer
+        names = list(m.vms())
+        assert names.count("good") == 1
+        for name in names:  # that one alone can be started
+            if name != "good":
+                assert f"cannot start {name}" in m.command(f"start {name}")
+        yield m
+
+
+@pytest.mark.parametrize("machine, case", [pytest.param(i, case, id=case)
+                                          for i, cases in enumerate(BOOTS) for case in cases],
+                         indirect=["machine"], scope="module")
+def test_complaint(machine, case):
+    found = re.findall(rf"bulkhead\.toml:(\d+):(\d+): [^\n]*(?:{BROKEN[case][1]})",
+                       machine.log_text)
+    assert machine.lines[case] in [int(line) for line, _ in found], machine.log_text
+    assert all(int(column) >= 1 for _, column in found)
 
 
 def test_all_complaints_at_once():
@@ -83,15 +102,16 @@ def test_not_text():
         assert re.search(r"bulkhead\.toml:1:1", m.boot_log + m.command("log"))
 
 
-@pytest.mark.parametrize("name, content", [("empty", b""), ("text", b"hello\n" * 100),
-                                           ("cut", None)])
-def test_bad_image(name, content):
-    """A file that is no kernel: the VM stops with the reason, nothing else happens."""
-    from harness import GUESTS
-    if content is None:
-        content = (GUESTS / "hello.elf").read_bytes()[:6000]
-    text = config(GOOD, vm("bad", kernel="bad.bin", autostart=True))
-    with Machine(text, ["hello.elf"], extra={"bulkhead/bad.bin": content}) as m:
+def test_bad_images():
+    """Files that are no kernels: their VMs stop with the reason, nothing else happens."""
+    contents = {"empty": b"", "text": b"hello\n" * 100,
+                "cut": (GUESTS / "hello.elf").read_bytes()[:6000]}
+    text = config(GOOD, *(vm(name, cpu=i, memory="16M", kernel=f"{name}.bin", autostart=True)
+                          for i, name in enumerate(contents)))
+    with Machine(text, ["hello.elf"],
+                 extra={f"bulkhead/{n}.bin": c for n, c in contents.items()}) as m:
         m.wait_state("good", "exit", 20)
-        assert not m.state("bad").startswith("running")
-        assert re.search(r"bad: |bad\.bin", m.boot_log + m.command("log"))
+        log = m.boot_log + m.command("log")
+        for name in contents:
+            assert not m.state(name).startswith("running")
+            assert re.search(rf"{name}: |{name}\.bin", log)
