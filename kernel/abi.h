@@ -157,8 +157,9 @@ enum abi_upcall {
 };
 
 /* struct abi_vcpu.events, set on every upcall: look at them whatever the reason. */
-#define ABI_EV_TIMER 1u	  /* the time given to SYS_TIMER has come */
-#define ABI_EV_CONSOLE 2u /* SYS_CONSOLE_READ has bytes */
+#define ABI_EV_TIMER 1u	       /* the time given to SYS_TIMER has come */
+#define ABI_EV_CONSOLE 2u      /* SYS_CONSOLE_READ has bytes */
+#define ABI_EV_POWER_BUTTON 4u /* press it; SYS_STOP(UNHEARD) if the guest does not listen */
 
 /* The page shared by kernel and monitor, one per vCPU. The kernel keeps its
  * own copy of whatever it must trust; the monitor may scribble here at will. */
@@ -248,7 +249,8 @@ enum abi_finish {
 	X(RESET)      /* 8042, 0xCF9, ACPI reset register */ \
 	X(DEBUG_EXIT) /* port 0xF4: code is the value written */ \
 	X(BAD_IMAGE)  /* the loader refused it; why was logged */ \
-	X(EMULATION)  /* an instruction or access the monitor cannot carry out */
+	X(EMULATION)  /* an instruction or access the monitor cannot carry out */ \
+	X(UNHEARD)    /* EV_POWER_BUTTON came, and the guest listens to no power button */
 
 enum abi_stop {
 #define X(name) ABI_STOP_##name,

@@ -19,6 +19,8 @@
 #define CONFIG_PATH_SIZE 112 /* bytes, the NUL included */
 #define CONFIG_NAME_SIZE 32
 #define CONFIG_CMDLINE_SIZE 1024
+#define CONFIG_STOP_TIMEOUT 10u /* default, seconds */
+#define CONFIG_STOP_TIMEOUT_MAX 3600u
 
 enum config_policy { POLICY_STOP, POLICY_RESTART, POLICY_PAUSE };
 
@@ -38,6 +40,7 @@ struct vm_config {
 	char cmdline[CONFIG_CMDLINE_SIZE];
 	bool autostart;
 	enum config_policy on_crash, on_reboot;
+	u32 stop_timeout; /* seconds a guest has to power off; 0: it is not asked */
 	bool debug_exit;
 	u32 line;   /* of its [[vm]] */
 	bool valid; /* false: an error names it, it must not be started */

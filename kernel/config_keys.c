@@ -334,6 +334,21 @@ static void read_on_reboot(const struct config_reader *r)
 	read_policy(r, 2, &r->v->on_reboot);
 }
 
+static void read_stop_timeout(const struct config_reader *r)
+{
+	s64 seconds;
+
+	if (!want(r, r->node, TOML_INTEGER, "stop_timeout = 10"))
+		return;
+	seconds = toml_integer(&r->c->doc, r->node);
+	if (seconds < 0 || seconds > CONFIG_STOP_TIMEOUT_MAX)
+		config_complain(r->c, config_value_at(r->c, r->node), r->vm,
+				"%lld seconds are not possible: from 0 to %u are",
+				(long long)seconds, CONFIG_STOP_TIMEOUT_MAX);
+	else
+		r->v->stop_timeout = (u32)seconds;
+}
+
 static void read_autostart(const struct config_reader *r)
 {
 	read_boolean(r, &r->v->autostart);
@@ -363,5 +378,6 @@ const struct config_key config_vm_keys[CONFIG_VM_KEYS] = {
 	{ "autostart", read_autostart, NULL },
 	{ "on_crash", read_on_crash, NULL },
 	{ "on_reboot", read_on_reboot, NULL },
+	{ "stop_timeout", read_stop_timeout, NULL },
 	{ "debug_exit", read_debug_exit, NULL },
 };

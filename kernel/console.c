@@ -119,6 +119,21 @@ static bool escape_is_typed(void)
 	return false;
 }
 
+bool console_take_key(char key)
+{
+	u32 i;
+
+	if (mux.input != mux.shell)
+		return false;
+	for (i = mux.typed_tail; i != mux.typed_head; i++) {
+		if (mux.typed[i % CONSOLE_TYPED_SIZE] == key) {
+			mux.typed_tail = i + 1;
+			return true;
+		}
+	}
+	return false;
+}
+
 /* One typed byte to a guest's port; false: it must wait. Held bytes never
  * keep a Ctrl-] from being seen: if one is among them, or if no more can be
  * held, the oldest are dropped (*drop: go on with that). */

@@ -100,6 +100,10 @@ bool console_pump(void);
  * wires are dead: bounded. */
 void console_flush(void);
 
+/* CPU 0. Was this key typed at the shell, and not read yet? Then it and all
+ * that was typed before it is gone. */
+bool console_take_key(char key);
+
 /* CPU 0. Bytes of the shell's output that have not gone out yet. */
 u32 console_shell_backlog(void);
 

@@ -51,6 +51,9 @@ static void describe_reason(const struct vm *vm, struct vm_info *out)
 	if (out->restart_in && n < size)
 		str_format(out->reason + n, size - n, "; restart %u in %lu s", out->restarts,
 			   (out->restart_in + 999999999) / 1000000000);
+	else if (vm->state == VM_RUNNING && vm->stop_by > now)
+		str_format(out->reason, size, "asked to power off, %lu s left",
+			   (vm->stop_by - now + 999999999) / 1000000000);
 	else if (vm->state == VM_RUNNING && out->restarts)
 		str_format(out->reason, size, "restarted %u time%s", out->restarts,
 			   out->restarts == 1 ? "" : "s");
@@ -140,6 +143,38 @@ enum err vm_stop(struct vm *vm, const char **why)
 		return ERR_TIMEOUT;
 	}
 	return OK;
+}
+
+enum err vm_shutdown(struct vm *vm, const char **why)
+{
+	enum err e = vm_begin_shutdown(vm);
+
+	if (e != OK)
+		*why = cannot(vm, "stop");
+	return e;
+}
+
+bool vm_shutting_down(const struct vm *vm, ns_t *left)
+{
+	ns_t now = time_now();
+
+	*left = vm->state == VM_RUNNING && vm->stop_by > now ? vm->stop_by - now : 0;
+	return vm->state != VM_OFF;
+}
+
+const char *vm_stop_note(const struct vm *vm)
+{
+	if (vm->stop_note)
+		return vm->stop_note;
+	return vm->end == VM_END_STOPPED ? NULL : vm->reason;
+}
+
+void host_shutdown(void)
+{
+	for (u32 i = 0; i < vms_count; i++)
+		if (vms[i].state != VM_OFF && vms[i].state != VM_STOPPING &&
+		    vms[i].state != VM_RELEASING && vm_begin_shutdown(&vms[i]) != OK)
+			log_warn("%s: it cannot be stopped", vm_name(&vms[i]));
 }
 
 enum err vm_reset(struct vm *vm, const char **why)

@@ -46,6 +46,13 @@ void vm_describe(const struct vm *vm, struct vm_info *out);
 /* Complete when they return. */
 enum err vm_start(struct vm *vm, const char **why) MUST_CHECK;
 enum err vm_stop(struct vm *vm, const char **why) MUST_CHECK;
+/* Ask the guest to power off, and stop it when it has not within its
+ * stop_timeout; goes on by itself when it returns. */
+enum err vm_shutdown(struct vm *vm, const char **why) MUST_CHECK;
+/* Is that still under way? *left: how long the guest has; 0: it is being stopped. */
+bool vm_shutting_down(const struct vm *vm, ns_t *left);
+/* Afterwards: how it went; NULL: there is nothing to say, it was stopped. */
+const char *vm_stop_note(const struct vm *vm);
 /* Power cycle, whatever on_reboot says; a stopped VM is an error. */
 enum err vm_reset(struct vm *vm, const char **why) MUST_CHECK;
 
@@ -82,7 +89,10 @@ const char *host_platform(void);
 /* One bounded step of CPU 0's other duties (console, scrubbing, ...). */
 void host_poll(void);
 
-/* Stop all VMs, then the machine. They return only if the machine would not
+/* vm_shutdown() of every VM that is not off. */
+void host_shutdown(void);
+
+/* Stop all VMs at once, then the machine. They return only if the machine would not
  * do it; then why. */
 const char *host_poweroff(void);
 const char *host_reboot(void);

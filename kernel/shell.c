@@ -12,15 +12,17 @@
 
 #define POLL_BYTES 256 /* typed bytes taken per call */
 #define POLL_LINES 32  /* log lines shown per call */
+#define CTRL_C 3
 
 static struct {
 	struct console_port *port;
 	struct line line;
 	struct log_reader log; /* lines before it have been shown */
 	bool started;
-	bool busy;	/* a command runs, and host_poll() may call us */
-	bool away;	/* a guest has the console: no prompt is shown */
-	bool log_waits; /* atomic */
+	bool busy;			/* a command runs, and host_poll() may call us */
+	bool away;			/* a guest has the console: no prompt is shown */
+	bool log_waits;			/* atomic */
+	bool (*step)(bool interrupted); /* of the command that goes on; or NULL */
 } shell;
 
 /* ------------------------------------------------------------------ output */
@@ -199,6 +201,29 @@ static const char *complete(const char *before, u32 before_len, u32 n)
 
 /* -------------------------------------------------------------------- loop */
 
+static void end_command(void)
+{
+	shell.away = console_focused() != shell.port;
+	if (!shell.away)
+		prompt();
+}
+
+/* The command that goes on takes its step. */
+static void go_on(void)
+{
+	bool more;
+
+	shell.busy = true;
+	more = shell.step(console_take_key(CTRL_C));
+	shell.busy = false;
+	if (more) {
+		show_log(POLL_LINES, false);
+	} else {
+		shell.step = NULL;
+		end_command();
+	}
+}
+
 static void finish_line(enum line_event event)
 {
 	shell.busy = true;
@@ -207,9 +232,15 @@ static void finish_line(enum line_event event)
 	else if (event == LINE_DONE)
 		run(shell.line.text);
 	shell.busy = false;
-	shell.away = console_focused() != shell.port;
-	if (!shell.away)
-		prompt();
+	if (shell.step)
+		go_on();
+	else
+		end_command();
+}
+
+void shell_go_on(bool (*step)(bool interrupted))
+{
+	shell.step = step;
 }
 
 void shell_init(struct console_port *port)
@@ -229,6 +260,14 @@ void shell_start(void)
 	prompt();
 }
 
+/* What is typed while a command goes on stays where it is. */
+static bool more_to_do(void)
+{
+	return (!shell.step && console_port_ready(shell.port)) ||
+	       (console_shell_backlog() && console_alive()) ||
+	       __atomic_load_n(&shell.log_waits, __ATOMIC_RELAXED);
+}
+
 bool shell_poll(void)
 {
 	enum line_event event = LINE_NONE;
@@ -241,11 +280,14 @@ bool shell_poll(void)
 		shell.away = false;
 		prompt();
 	}
+	if (shell.step) {
+		go_on();
+		return more_to_do();
+	}
 	show_log(POLL_LINES, true);
 	while (event == LINE_NONE && budget-- && console_port_read(shell.port, &c, 1))
 		event = line_feed(&shell.line, c);
 	if (event != LINE_NONE)
 		finish_line(event);
-	return console_port_ready(shell.port) || (console_shell_backlog() && console_alive()) ||
-	       __atomic_load_n(&shell.log_waits, __ATOMIC_RELAXED);
+	return more_to_do();
 }

@@ -33,6 +33,12 @@ bool shell_poll(void);
 /* Output of a command. Waits, bounded, for the wires if it is very much. */
 void shell_printf(const char *fmt, ...) PRINTF(1, 2);
 
+/* For a command that takes its time: after it returned, step runs at each
+ * shell_poll() and the prompt comes when it returns false. Log lines are shown
+ * meanwhile. interrupted: Ctrl-C was typed (and what was typed before it is
+ * dropped). */
+void shell_go_on(bool (*step)(bool interrupted));
+
 /* Text as it is, n bytes. */
 void shell_write(const char *s, u32 n);
 /* The VM of that name; NULL: it was said that there is none, and which are. */

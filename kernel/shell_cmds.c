@@ -8,6 +8,7 @@
 #include "kernel/print.h"
 #include "kernel/shell.h"
 #include "kernel/shell_extra.h"
+#include "kernel/shell_stop.h"
 #include "kernel/string.h"
 #include "kernel/version.h"
 
@@ -165,11 +166,6 @@ static void cmd_start(int argc UNUSED, char **argv)
 	control(argv[1], "start", "started", vm_start);
 }
 
-static void cmd_stop(int argc UNUSED, char **argv)
-{
-	control(argv[1], "stop", "stopped", vm_stop);
-}
-
 static void cmd_reset(int argc UNUSED, char **argv)
 {
 	control(argv[1], "reset", "reset", vm_reset);
@@ -296,20 +292,6 @@ static void cmd_version(int argc UNUSED, char **argv UNUSED)
 		     show_time(host_uptime(), up, sizeof(up)));
 }
 
-static void cmd_reboot(int argc UNUSED, char **argv UNUSED)
-{
-	shell_printf("rebooting\n");
-	console_flush();
-	shell_printf("cannot reboot: %s\n", host_reboot());
-}
-
-static void cmd_poweroff(int argc UNUSED, char **argv UNUSED)
-{
-	shell_printf("powering off\n");
-	console_flush();
-	shell_printf("cannot power off: %s\n", host_poweroff());
-}
-
 static void cmd_help(int argc UNUSED, char **argv UNUSED)
 {
 	char what[32];
@@ -328,7 +310,8 @@ const struct shell_command shell_commands[] = {
 	{ "console", "VM", "a VM's console; Ctrl-] leaves it, Ctrl-] twice sends one", 1, 1,
 	  cmd_console },
 	{ "start", "VM", "start a VM", 1, 1, cmd_start },
-	{ "stop", "VM", "stop a VM at once, as by pulling its plug", 1, 1, cmd_stop },
+	{ "stop", "VM", "ask a VM to power off; stop it if it does not", 1, 1, cmd_stop },
+	{ "kill", "VM", "stop a VM at once, as by pulling its plug", 1, 1, cmd_kill },
 	{ "reset", "VM", "stop a VM at once and start it again", 1, 1, cmd_reset },
 	{ "stats", "VM", "a VM's exits by reason, and where its time went", 1, 1, cmd_stats },
 	{ "mem", "", "who owns the memory", 0, 0, cmd_mem },

@@ -176,13 +176,18 @@ static s64 sys_stop(struct vcpu *v, u64 why, u64 code)
 		[ABI_STOP_DEBUG_EXIT] = { VM_END_DEBUG_EXIT, "debug exit" },
 		[ABI_STOP_BAD_IMAGE] = { VM_END_BAD_IMAGE, "guest image refused, see log" },
 		[ABI_STOP_EMULATION] = { VM_END_EMULATION, "cannot be emulated, see log" },
+		[ABI_STOP_UNHEARD] = { VM_END_STOPPED, "stopped by the administrator" },
 	};
 
 	if (why >= ABI_STOP_COUNT || code >> 32)
 		return ABI_EINVAL;
+	if (why == ABI_STOP_UNHEARD && !__atomic_load_n(&v->vm->told_to_stop, __ATOMIC_ACQUIRE))
+		return ABI_EPERM;
 	if (v->stop_asked)
 		return ABI_OK;
 	v->stop_asked = true;
+	if (why == ABI_STOP_UNHEARD)
+		v->vm->stop_note = "it does not listen to the power button";
 	if (why == ABI_STOP_DEBUG_EXIT)
 		vcpu_set_end(v, ends[why].end, (u32)code, "debug exit 0x%x", (u32)code);
 	else

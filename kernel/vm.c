@@ -20,19 +20,6 @@
 struct vm vms[CONFIG_MAX_VMS];
 u32 vms_count;
 
-static const char *const end_text[VM_END_COUNT] = {
-#define X(name, text, policy) [VM_END_##name] = text,
-	VM_ENDS(X)
-#undef X
-};
-
-enum end_policy { END_NONE, END_REBOOT, END_ALWAYS, END_CRASH };
-static const u8 end_policy[VM_END_COUNT] = {
-#define X(name, text, policy) [VM_END_##name] = END_##policy,
-	VM_ENDS(X)
-#undef X
-};
-
 const char *vm_state_name(const struct vm *vm)
 {
 	static const char *const names[] = {
@@ -43,7 +30,7 @@ const char *vm_state_name(const struct vm *vm)
 
 	if (!vm->valid)
 		return "invalid";
-	if (vm->state == VM_OFF && end_policy[vm->end] == END_CRASH)
+	if (vm->state == VM_OFF && vm_end_policy(vm->end) == VM_POLICY_CRASH)
 		return "failed";
 	if (vm->state == VM_STARTING && vm->restart_at)
 		return "waiting";
@@ -55,15 +42,20 @@ static void host_cpuid(u32 leaf, u32 sub, u32 r[4])
 	cpuid_count(leaf, sub, r);
 }
 
+/* An event for the monitor of a VM that runs. */
+static void tell(struct vm *vm, u32 event)
+{
+	__atomic_fetch_or(&vm->vcpus[0]->events, event, __ATOMIC_RELAXED);
+	vcpu_request(vm->vcpus[0], VCPU_REQ_UPCALL);
+	percpu_kick(vm->vcpus[0]->cpu);
+}
+
 static void rx_ready(struct console_port *port)
 {
 	struct vm *vm = port->arg;
 
-	if (vm->state != VM_RUNNING)
-		return;
-	__atomic_fetch_or(&vm->vcpus[0]->events, ABI_EV_CONSOLE, __ATOMIC_RELAXED);
-	vcpu_request(vm->vcpus[0], VCPU_REQ_UPCALL);
-	percpu_kick(vm->vcpus[0]->cpu);
+	if (vm->state == VM_RUNNING)
+		tell(vm, ABI_EV_CONSOLE);
 }
 
 static bool find_files(struct vm *vm, vm_file_fn *find)
@@ -89,7 +81,7 @@ void vms_init(const struct config *c, vm_file_fn *find)
 		vm->id = (u16)(i + 1);
 		vm->valid = vm->config->valid && find_files(vm, find);
 		str_format(vm->reason, sizeof(vm->reason), "%s",
-			   vm->valid ? end_text[VM_END_NEVER_STARTED]
+			   vm->valid ? vm_end_text(VM_END_NEVER_STARTED)
 				     : "refused by the configuration");
 		vm->scrollback = kpages_alloc(CONSOLE_SCROLLBACK_SIZE / PAGE_SIZE, vm->id);
 		if (!vm->scrollback) {
@@ -201,7 +193,7 @@ static enum err create_vcpus(struct vm *vm)
 static void fail_start(struct vm *vm)
 {
 	vm->end = VM_END_NO_MEMORY;
-	str_format(vm->reason, sizeof(vm->reason), "%s", end_text[vm->end]);
+	str_format(vm->reason, sizeof(vm->reason), "%s", vm_end_text(vm->end));
 	log_error("%s: not started: %s", vm->config->name, vm->reason);
 	vm->parked = vm->vcpu_count;
 	vm->state = VM_RELEASING;
@@ -222,27 +214,31 @@ static void go(struct vm *vm)
 	}
 }
 
-static void restart_due(struct timer *t)
+static void time_has_come(struct timer *t)
 {
 	(void)t;
 	host_wake();
 }
 
+/* This CPU may sleep until then. */
+static void wake_at(struct vm *vm, ns_t at)
+{
+	vm->wake.fn = time_has_come;
+	timer_set(&this_percpu()->timers, &vm->wake, rdtsc() + time_ticks(at - time_now()) + 1);
+}
+
 static bool start_step(struct vm *vm)
 {
 	u64 at = vm->cursor;
-	ns_t now = time_now();
 
-	if (vm->restart_at > now) {
-		/* this CPU may sleep until then */
-		vm->restart.fn = restart_due;
-		timer_set(&this_percpu()->timers, &vm->restart,
-			  rdtsc() + time_ticks(vm->restart_at - now) + 1);
+	if (vm->restart_at > time_now()) {
+		wake_at(vm, vm->restart_at);
 		return false;
 	}
 	vm->restart_at = 0;
 	if (at == 0) {
-		vm->stop_asked = false;
+		vm->stop_asked = vm->told_to_stop = false;
+		vm->stop_by = 0;
 		vm->parked = 0;
 		vm->vcpu_count = 0;
 		if (space_create(&vm->space, vm->id, vm->config->memory) != OK || build(vm) != OK) {
@@ -273,7 +269,7 @@ static void begin_release(struct vm *vm)
 {
 	if (vm->state == VM_STOPPING) {
 		vm->end = vm->admin_end; /* whatever else came up: no restart against it */
-		str_format(vm->reason, sizeof(vm->reason), "%s", end_text[vm->end]);
+		str_format(vm->reason, sizeof(vm->reason), "%s", vm_end_text(vm->end));
 	}
 	vm->ran = time_now() - vm->started;
 	vm->last = (struct vcpu_stats){ 0 };
@@ -290,40 +286,6 @@ static void begin_release(struct vm *vm)
 	vm->state = VM_RELEASING;
 }
 
-static bool restarts(const struct vm *vm)
-{
-	switch (end_policy[vm->end]) {
-	case END_ALWAYS: return true;
-	case END_REBOOT: return vm->config->on_reboot == POLICY_RESTART;
-	case END_CRASH: return vm->config->on_crash == POLICY_RESTART;
-	default: return false;
-	}
-}
-
-/* False: there have been enough of them. */
-static bool plan_restart(struct vm *vm)
-{
-	const char *name = vm->config->name;
-	u32 n = (u32)strlen(vm->reason);
-	ns_t delay = 0;
-
-	if (end_policy[vm->end] == END_ALWAYS) {
-		vm->restarts = (struct restarts){ 0 };
-	} else if (!restart_next(&vm->restarts, end_policy[vm->end] == END_CRASH, vm->ran,
-				 &delay)) {
-		str_format(vm->reason + n, sizeof(vm->reason) - n, "; given up after %u restarts",
-			   vm->restarts.crashes);
-		log_error("%s: not restarted again: %u crashes in a row", name,
-			  vm->restarts.crashes + 1);
-		return false;
-	} else if (delay) {
-		vm->restart_at = time_now() + delay;
-		log_info("%s: restart %u in %lu.%lu s", name, vm->restarts.total,
-			 delay / 1000000000, delay / 100000000 % 10);
-	}
-	return true;
-}
-
 static bool release_step(struct vm *vm)
 {
 	while (vm->vcpu_count)
@@ -335,20 +297,28 @@ static bool release_step(struct vm *vm)
 	vm->page = NULL;
 	vm->cursor = 0;
 	log_info("%s: %s", vm->config->name, vm->reason);
-	vm->state = restarts(vm) && plan_restart(vm) ? VM_STARTING : VM_OFF;
+	vm->state = vm_plan_restart(vm) ? VM_STARTING : VM_OFF;
 	return true;
 }
 
 /* Every vCPU has left its CPU. */
 static void all_parked(struct vm *vm)
 {
-	if (vm->state == VM_RUNNING && end_policy[vm->end] == END_CRASH &&
-	    vm->config->on_crash == POLICY_PAUSE) {
+	if (vm->state == VM_RUNNING && vm_what_next(vm) == POLICY_PAUSE) {
 		vm->state = VM_KEPT;
 		log_info("%s: %s: kept as it is; stop or reset it", vm->config->name, vm->reason);
 	} else {
 		begin_release(vm);
 	}
+}
+
+/* The guest was asked to power off, and has not. */
+static void stop_by_force(struct vm *vm)
+{
+	log_warn("%s: it did not power off within %u s: stopped", vm->config->name,
+		 vm->config->stop_timeout);
+	if (vm_begin_stop(vm, VM_END_STOPPED) == OK)
+		vm->stop_note = "it did not power off in time";
 }
 
 static bool step(struct vm *vm)
@@ -357,9 +327,12 @@ static bool step(struct vm *vm)
 	case VM_STARTING: return start_step(vm);
 	case VM_RUNNING:
 	case VM_STOPPING:
-		if (__atomic_load_n(&vm->parked, __ATOMIC_ACQUIRE) < vm->vcpu_count)
+		if (__atomic_load_n(&vm->parked, __ATOMIC_ACQUIRE) == vm->vcpu_count)
+			all_parked(vm);
+		else if (vm->state == VM_RUNNING && vm->stop_by && time_now() >= vm->stop_by)
+			stop_by_force(vm);
+		else
 			return false;
-		all_parked(vm);
 		return true;
 	case VM_RELEASING: return release_step(vm);
 	default: return false;
@@ -391,20 +364,21 @@ enum err vm_begin_start(struct vm *vm)
 enum err vm_begin_stop(struct vm *vm, enum vm_end end)
 {
 	if (vm->state == VM_STARTING) {
-		if (!vm->cursor && end_policy[end] == END_ALWAYS) {
+		if (!vm->cursor && vm_end_policy(end) == VM_POLICY_ALWAYS) {
 			vm->restart_at = 0; /* nothing there yet: it just starts sooner */
 			return OK;
 		}
 		/* between two steps: what there is goes back */
 		vm->end = end;
-		str_format(vm->reason, sizeof(vm->reason), "%s", end_text[end]);
+		str_format(vm->reason, sizeof(vm->reason), "%s", vm_end_text(end));
+		vm->restart_at = 0;
 		vm->state = vm->cursor ? VM_RELEASING : VM_OFF;
 		return OK;
 	}
 	if (vm->state == VM_KEPT) {
-		if (end_policy[end] == END_ALWAYS) {
+		if (vm_end_policy(end) == VM_POLICY_ALWAYS) {
 			vm->end = end;
-			str_format(vm->reason, sizeof(vm->reason), "%s", end_text[end]);
+			str_format(vm->reason, sizeof(vm->reason), "%s", vm_end_text(end));
 		}
 		begin_release(vm);
 		return OK;
@@ -412,12 +386,30 @@ enum err vm_begin_stop(struct vm *vm, enum vm_end end)
 	if (vm->state != VM_RUNNING)
 		return ERR_PERM;
 	vm->state = VM_STOPPING;
+	vm->stop_by = 0;
+	vm->stop_note = NULL;
+	vm->told_to_stop &= vm_end_policy(end) != VM_POLICY_ALWAYS;
 	vm->admin_end = end;
 	__atomic_store_n(&vm->stop_asked, true, __ATOMIC_RELEASE);
 	for (u32 i = 0; i < vm->vcpu_count; i++) {
 		vcpu_request(vm->vcpus[i], VCPU_REQ_LEAVE);
 		percpu_kick(vm->vcpus[i]->cpu);
 	}
+	return OK;
+}
+
+enum err vm_begin_shutdown(struct vm *vm)
+{
+	vm->stop_note = NULL;
+	if (vm->state != VM_RUNNING || !vm->config->stop_timeout)
+		return vm_begin_stop(vm, VM_END_STOPPED);
+	if (!vm->stop_by) {
+		vm->stop_by = time_now() + vm->config->stop_timeout * 1000000000ull;
+		log_info("%s: power button pressed", vm->config->name);
+	}
+	__atomic_store_n(&vm->told_to_stop, true, __ATOMIC_RELEASE);
+	wake_at(vm, vm->stop_by);
+	tell(vm, ABI_EV_POWER_BUTTON);
 	return OK;
 }
 
@@ -431,36 +423,4 @@ u64 vm_exits(const struct vm *vm)
 			sum += vm->vcpus[i]->stats.exits[r];
 	}
 	return sum;
-}
-
-/* ------------------------------------- told by a vCPU, on its own CPU */
-
-static void set_end(struct vcpu *v, enum vm_end end, u32 code, const char *fmt, va_list args)
-{
-	v->vm->end = end;
-	v->vm->end_code = code;
-	str_vformat(v->vm->reason, sizeof(v->vm->reason), fmt, args);
-}
-
-void vcpu_set_end(struct vcpu *v, enum vm_end end, u32 code, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	set_end(v, end, code, fmt, args);
-	va_end(args);
-}
-
-void vcpu_end(struct vcpu *v, enum vm_end end, u32 code, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	set_end(v, end, code, fmt, args);
-	va_end(args);
-	v->ended = true;
-	if (end_policy[end] == END_CRASH) {
-		log_error("%s: %s", v->vm->config->name, v->vm->reason);
-		crash_record(v);
-	}
 }

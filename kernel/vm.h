@@ -51,6 +51,8 @@ struct vm {
 	u32 end_code;	       /* DEBUG_EXIT: what the guest wrote */
 	char reason[96];       /* the same for people */
 	bool stop_asked;       /* vCPUs are to leave; read by their CPUs */
+	bool told_to_stop;     /* by the power button; the same */
+	const char *stop_note; /* what was not as it should be about the last stop; or NULL */
 	u32 parked;	       /* vCPUs that have left; atomic */
 
 	struct vm_file kernel, modules[ABI_MAX_MODULES];
@@ -69,7 +71,8 @@ struct vm {
 	ns_t ran;      /* how long the last run lasted */
 	struct restarts restarts;
 	ns_t restart_at;	/* a restart waits until then; 0: none */
-	struct timer restart;	/* CPU 0's, for that */
+	ns_t stop_by;		/* asked to power off, and stopped then; 0: it was not */
+	struct timer wake;	/* CPU 0's, for those two */
 	struct vcpu_stats last; /* of the last run, when its vCPUs are gone */
 	struct cpuid_table cpuid;
 };
@@ -89,6 +92,14 @@ bool vms_step(void);
 /* Begin a job; ERR_PERM in a state that does not allow it. */
 enum err vm_begin_start(struct vm *vm) MUST_CHECK;
 enum err vm_begin_stop(struct vm *vm, enum vm_end end) MUST_CHECK;
+/* The power button; after stop_timeout seconds, or if the guest does not
+ * listen to it, vm_begin_stop(STOPPED). One that does not run: that, now. */
+enum err vm_begin_shutdown(struct vm *vm) MUST_CHECK;
+
+/* vm_end.c: of a VM that has ended by itself; whether to restart it, when
+ * (restart_at) is noted. */
+enum config_policy vm_what_next(const struct vm *vm);
+bool vm_plan_restart(struct vm *vm) MUST_CHECK;
 
 const char *vm_state_name(const struct vm *vm);
 u64 vm_exits(const struct vm *vm);

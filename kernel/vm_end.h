@@ -18,11 +18,18 @@
 	X(EMULATION, "cannot be emulated", CRASH) \
 	X(MONITOR, "its monitor failed", CRASH)
 
+/* Which part of the configuration says what follows. */
+enum vm_policy { VM_POLICY_NONE, VM_POLICY_REBOOT, VM_POLICY_ALWAYS, VM_POLICY_CRASH };
+
 enum vm_end {
 #define X(name, text, policy) VM_END_##name,
 	VM_ENDS(X)
 #undef X
 		VM_END_COUNT
 };
+
+/* vm_end.c */
+const char *vm_end_text(enum vm_end end);
+enum vm_policy vm_end_policy(enum vm_end end);
 
 #endif

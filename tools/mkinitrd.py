@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Writes the example guests' initramfs: busybox, /init and the first device nodes.
 
-Usage: mkinitrd.py OUT BUSYBOX INIT
+Usage: mkinitrd.py OUT BUSYBOX INIT [FILE...]     (more files come into /lib)
 
 The archive is "newc" cpio (Linux: Documentation/driver-api/early-userspace/
 buffer-format.rst), written here rather than by cpio so that device nodes need
@@ -39,9 +39,10 @@ class Archive:
 
 
 def main():
-    out, busybox, init = sys.argv[1:]
+    out, busybox, init, *more = sys.argv[1:]
     archive = Archive()
-    for name in ("bin", "dev", "proc", "sbin", "sys", "tmp", "root", "usr", "usr/bin", "usr/sbin"):
+    for name in ("bin", "dev", "lib", "proc", "sbin", "sys", "tmp", "root", "usr", "usr/bin",
+                 "usr/sbin"):
         archive.add(name, stat.S_IFDIR | 0o755)
     archive.add("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
     archive.add("dev/null", stat.S_IFCHR | 0o666, device=(1, 3))
@@ -49,6 +50,9 @@ def main():
         archive.add("bin/busybox", stat.S_IFREG | 0o755, f.read())
     with open(init, "rb") as f:
         archive.add("init", stat.S_IFREG | 0o755, f.read())
+    for path in more:
+        with open(path, "rb") as f:
+            archive.add("lib/" + os.path.basename(path), stat.S_IFREG | 0o644, f.read())
     with open(out + ".new", "wb") as f:
         f.write(archive.finish())
     os.replace(out + ".new", out)

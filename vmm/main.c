@@ -12,6 +12,7 @@
 #include "vmm/iomap.h"
 #include "vmm/load.h"
 #include "vmm/pic.h"
+#include "vmm/pm.h"
 #include "vmm/pvclock.h"
 #include "vmm/sys.h"
 #include "vmm/timer.h"
@@ -110,6 +111,8 @@ static void do_events(u32 events)
 		vtimer_run();
 	if (events & ABI_EV_CONSOLE)
 		uart_console_event();
+	if (events & ABI_EV_POWER_BUTTON && !pm_power_button())
+		sys_stop(ABI_STOP_UNHEARD, 0);
 }
 
 void upcall(struct abi_vcpu *page)

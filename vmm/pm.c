@@ -59,10 +59,11 @@ static void timer_fired(void *arg)
 	sync();
 }
 
-void pm_power_button(void)
+bool pm_power_button(void)
 {
 	pm.sts |= STS_POWER_BUTTON;
 	update_sci();
+	return pm.en & STS_POWER_BUTTON;
 }
 
 static u16 *word_at(u32 reg)

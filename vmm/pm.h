@@ -9,7 +9,7 @@
 
 void pm_init(void); /* claims its ports */
 
-/* Presses the power button: an SCI if the guest wants one. */
-void pm_power_button(void);
+/* Presses the power button: an SCI, if the guest wants one; false: it does not. */
+bool pm_power_button(void);
 
 #endif

@@ -151,7 +151,10 @@ static s64 expected(const struct request *r)
 	case ABI_SYS_NMI: return r->a < v->vm->vcpu_count ? ABI_OK : ABI_EINVAL;
 	case ABI_SYS_LAPIC_READ: return r->a < 4096 ? ABI_OK : ABI_EINVAL;
 	case ABI_SYS_LAPIC_WRITE: return r->a < 4096 && r->b <= 0xffffffff ? ABI_OK : ABI_EINVAL;
-	case ABI_SYS_STOP: return r->a < ABI_STOP_COUNT && r->b <= 0xffffffff ? ABI_OK : ABI_EINVAL;
+	case ABI_SYS_STOP:
+		if (r->a >= ABI_STOP_COUNT || r->b > 0xffffffff)
+			return ABI_EINVAL;
+		return r->a == ABI_STOP_UNHEARD ? ABI_EPERM : ABI_OK; /* nobody pressed a button */
 	default: return r->nr < ABI_SYSCALL_COUNT ? NOT_FOLLOWED : ABI_ENOSYS;
 	}
 }

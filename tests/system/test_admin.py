@@ -6,7 +6,7 @@ import pytest
 
 from harness import ESCAPE, PROMPT, Machine, clean, config, vm
 
-COMMANDS = ["help", "list", "console", "start", "stop", "reset", "stats", "mem", "log", "version",
+COMMANDS = ["help", "list", "console", "start", "stop", "kill", "reset", "stats", "mem", "log", "version",
             "reboot", "poweroff"]
 
 
@@ -35,7 +35,7 @@ def test_empty_line(machine):
     assert machine.wait_prompt().strip() == ""
 
 
-@pytest.mark.parametrize("name", ["console", "start", "stop", "reset", "stats"])
+@pytest.mark.parametrize("name", ["console", "start", "stop", "kill", "reset", "stats"])
 def test_wrong_vm(machine, name):
     text = machine.command(f"{name} nobody")
     assert '"nobody"' in text and "one, two, hlt" in text

@@ -1,11 +1,12 @@
-"""How a VM's life goes on after it ended: restart policies with their back-off, a crashed
-VM that is kept. On the test variant, whose waits are shorter (tests/variant/kernel/budget.h)."""
+"""How a VM's life ends and goes on: restart policies with their back-off, a crashed VM that
+is kept (on the test variant, whose waits are shorter: tests/variant/kernel/budget.h), the
+power button and what follows it."""
 
 import re
 
 import pytest
 
-from harness import BUILD, Machine, config, vm
+from harness import BUILD, LINUX_FILES, Machine, config, linux, vm
 
 VARIANT = BUILD / "test/BOOTX64.EFI"
 
@@ -60,3 +61,104 @@ def test_a_crashed_vm_is_kept(machine):
     assert "kept stopped" in machine.command("stop kept")
     assert machine.state("kept").startswith("failed triple fault at")
     assert machine.free_memory() == machine.free
+
+
+@pytest.fixture(scope="module", params=["qemu", "intel"])
+def buttons(request):
+    text = config(vm("off", cpu=1, kernel="powerbutton.elf", memory="8M"),
+                  vm("off0", cpu=0, kernel="powerbutton.elf", memory="8M"),
+                  vm("deaf", cpu=2, kernel="powerbutton.elf", memory="8M", cmdline="deaf",
+                     stop_timeout=4, on_crash="restart"),
+                  vm("bare", cpu=3, kernel="neighbour.elf", memory="8M"))
+    with Machine(text, ["powerbutton.elf", "neighbour.elf"], memory=512, bed=request.param) as m:
+        yield m
+
+
+def ready(m, name):
+    m.command(f"start {name}")
+    with m.console(name) as c:
+        c.expect("READY")
+
+
+def test_the_power_button(buttons):
+    m = buttons
+    for name in ("off", "off0"):
+        ready(m, name)
+        text = m.command(f"stop {name}", 60)
+        assert f"{name} is asked to power off and has 10 s" in text
+        assert f"{name} stopped: powered off" in text
+        assert m.state(name) == "stopped powered off"
+        with m.console(name) as c:
+            c.expect("PRESSED, 1 interrupt\r*\n")
+
+
+def test_a_guest_that_does_not_power_off(buttons):
+    m = buttons
+    ready(m, "deaf")
+    text = m.command("stop deaf", 60)
+    assert "deaf stopped: it did not power off in time" in text
+    assert "did not power off within 4 s: stopped" in text
+    assert m.state("deaf") == "stopped stopped by the administrator"
+
+
+def test_nobody_need_wait(buttons):
+    """Ctrl-C gives the prompt back; the time-out goes on, the others run."""
+    m = buttons
+    ready(m, "deaf")
+    ready(m, "bare")
+    m.send("stop deaf\r")
+    m.expect("Ctrl-C: do not wait", 20)
+    m.send("\x03")
+    assert re.search(r"deaf has \d s left", m.wait_prompt())
+    assert "asked to power off" in m.state("deaf")
+    with m.console("bare") as c:
+        c.expect(r"ok \d+")
+        c.expect(r"ok \d+")
+    m.wait_state("deaf", "stopped by the administrator", 30)
+    ready(m, "deaf")
+    assert "deaf killed" in m.command("kill deaf")
+    assert "it is not running" in m.command("kill deaf")
+
+
+def test_a_guest_without_a_power_button(buttons):
+    m = buttons
+    if not m.state("bare").startswith("running"):
+        ready(m, "bare")
+    assert "bare stopped: it does not listen to the power button" in m.command("stop bare")
+    assert m.state("bare") == "stopped stopped by the administrator"
+
+
+def test_the_machine_waits_for_its_guests(buttons):
+    m = buttons
+    for name in ("off", "deaf", "bare"):
+        ready(m, name)
+    m.send("poweroff\r")
+    m.expect("asked to power off, at most 10 s; Ctrl-C: no power off", 20)
+    m.expect("powering off", 20)
+    m.send("\x03")
+    m.expect("no power off; the VMs go on", 20)
+    m.wait_prompt()
+    m.wait_state("deaf", "^stopped", 30)
+    assert m.state("off") == "stopped powered off"
+    for name in ("off", "deaf"):
+        ready(m, name)
+    m.send("poweroff\r")
+    text = m.wait_end(60)
+    assert "off: powered off" in text and "deaf: it did not power off within 4 s" in text
+
+
+@pytest.fixture(scope="module")
+def debian():
+    with Machine(config(linux("alpha", 1, "192M", stop_timeout=30)), LINUX_FILES,
+                 memory=768) as m:
+        with m.console("alpha") as c:
+            c.expect(r"guest alpha up", 120)
+            c.expect(r":~# ", 60)
+        yield m
+
+
+def test_debian_powers_off(debian):
+    text = debian.command("stop alpha", 60)
+    assert "alpha stopped: powered off" in text
+    with debian.console("alpha") as c:
+        c.expect("guest alpha: power button, powering off")

@@ -173,7 +173,7 @@ def test_stop_while_it_loops(machine):
     for name in ("bad", "bad0"):
         machine.command(f"cmdline {name} do={NUMBER['loop_of_calls']:x}")
         machine.command(f"start {name}")
-        assert re.search(f"{name} stopped", machine.command(f"stop {name}"))
+        assert re.search(f"{name} stopped", machine.command(f"kill {name}"))
         assert machine.state(name) == "stopped stopped by the administrator"
 
 
@@ -249,7 +249,7 @@ def test_wild_guest_state(machine):
     for seed in range(1, 9):
         machine.command(f"cmdline bad start={NUMBER['run_wild_state']:x} seed={seed:x}")
         machine.command("start bad")
-        machine.command("stop bad")  # if it is still there
+        machine.command("kill bad")  # if it is still there
         machine.wait_state("bad", "failed|stopped", 10)
 
 

@@ -69,11 +69,12 @@ static void test_carry(void **state)
 static void test_power_button(void **state)
 {
 	(void)state;
-	pm_power_button();
+	assert_false(pm_power_button()); /* nobody listens */
 	assert_false(SCI);
 	assert_int_equal(in16(STS), 0x100);
 	out8(EN + 1, 0x01);
 	assert_true(SCI);
+	assert_true(pm_power_button());
 	out16(STS, 0x00ff); /* other bits */
 	assert_true(SCI);
 	out8(STS + 1, 0x01);

@@ -1,4 +1,4 @@
-// SOURCES: kernel/shell.c kernel/shell_cmds.c kernel/line.c kernel/console*.c kernel/log.c kernel/print.c tests/unit/fake/control_fake.c tests/unit/fake/wire_fake.c
+// SOURCES: kernel/shell.c kernel/shell_cmds.c kernel/shell_stop.c kernel/line.c kernel/console*.c kernel/log.c kernel/print.c tests/unit/fake/control_fake.c tests/unit/fake/wire_fake.c
 #include "kernel/shell.h"
 
 #include <setjmp.h>
@@ -109,18 +109,17 @@ static void wrong_input(void **state)
 	(void)state;
 	assert_string_equal(command(""), "");
 	assert_string_equal(command("   "), "");
-	assert_string_equal(
-		command("dir"),
-		"no command \"dir\"; commands: help, list, console, start, stop, reset, "
-		"stats, mem, log, version, reboot, poweroff\r\n");
+	assert_string_equal(command("dir"),
+			    "no command \"dir\"; commands: help, list, console, start, stop, kill, "
+			    "reset, stats, mem, log, version, reboot, poweroff\r\n");
 	assert_string_equal(command("stop gamma"), "no VM \"gamma\"; VMs: alpha, beta\r\n");
 	assert_string_equal(command("stop"), "stop needs a VM; VMs: alpha, beta\r\n");
 	assert_string_equal(command("stop alpha beta"), "\"beta\" is too much; usage: stop VM\r\n");
 	assert_string_equal(command("list all"), "\"all\" is too much; usage: list\r\n");
 	assert_string_equal(
 		command("Stop alpha"),
-		"no command \"Stop\"; commands: help, list, console, start, stop, reset, "
-		"stats, mem, log, version, reboot, poweroff\r\n");
+		"no command \"Stop\"; commands: help, list, console, start, stop, kill, "
+		"reset, stats, mem, log, version, reboot, poweroff\r\n");
 	fake_vm_count = 0;
 	assert_string_equal(command("start alpha"), "no VM \"alpha\"; there are no VMs\r\n");
 	assert_string_equal(command("start"), "start needs a VM; there are no VMs\r\n");
@@ -139,6 +138,7 @@ static void control(void **state)
 	(void)state;
 	assert_string_equal(command("start beta"), "beta started\r\n");
 	assert_string_equal(command("stop alpha"), "alpha stopped\r\n");
+	assert_string_equal(command("kill alpha"), "alpha killed\r\n");
 	assert_string_equal(command(" reset  alpha "), "alpha reset\r\n");
 	fake_vms[0].refuse = "it is running already";
 	assert_string_equal(command("start alpha"),
@@ -146,8 +146,9 @@ static void control(void **state)
 	assert_string_equal(command("poweroff"),
 			    "powering off\r\ncannot power off: this is a test\r\n");
 	assert_string_equal(command("reboot"), "rebooting\r\ncannot reboot: this is a test\r\n");
-	assert_string_equal(fake_calls,
-			    "start beta;stop alpha;reset alpha;start alpha;poweroff;reboot;");
+	assert_string_equal(
+		fake_calls,
+		"start beta;stop alpha;kill alpha;reset alpha;start alpha;shutdown;poweroff;shutdown;reboot;");
 }
 
 static void list(void **state)
@@ -394,10 +395,76 @@ static void pasted(void **state)
 	assert_int_equal(n, 300);
 }
 
+/* What is shown of a command that goes on, up to where it waits. */
+static const char *wait_shown(const char *s)
+{
+	u32 from = wires_fake[0].out_len;
+
+	type(s);
+	for (u32 i = 0; i < 100; i++) {
+		console_pump();
+		shell_poll();
+	}
+	return wires_fake[0].out + from;
+}
+
+static void a_guest_is_asked_to_stop(void **state)
+{
+	(void)state;
+	fake_vms[0].stop_polls = 5;
+	fake_vms[0].note = "powered off";
+	assert_string_equal(wait_shown("stop alpha\r") + 12,
+			    "alpha is asked to power off and has 5 s; Ctrl-C: do not wait\r\n"
+			    "alpha stopped: powered off\r\nbulkhead> ");
+	/* typed meanwhile: it waits for its turn */
+	fake_vms[0].stop_polls = 30;
+	assert_string_equal(wait_shown("stop alpha\rversion\r") + 12,
+			    "alpha is asked to power off and has 30 s; Ctrl-C: do not wait\r\n"
+			    "alpha stopped: powered off\r\n"
+			    "bulkhead> version\r\n"
+			    "Bulkhead unit; Fake CPU, 4 CPUs; up 1h02m\r\nbulkhead> ");
+	/* log lines are shown while it waits, and Ctrl-C ends that */
+	fake_vms[0].stop_polls = 1000;
+	fake_calls[0] = '\0';
+	assert_string_equal(wait_shown("stop alpha\r") + 12,
+			    "alpha is asked to power off and has 1000 s; Ctrl-C: do not wait\r\n");
+	log_info("beta: something else");
+	assert_string_equal(wait_shown(""), "[    0.000000] beta: something else\r\n");
+	fake_vms[0].stop_polls = 700;
+	assert_string_equal(wait_shown("list\r\003"),
+			    "alpha has 700 s left to power off\r\nbulkhead> ");
+	assert_string_equal(fake_calls, "stop alpha;");
+	assert_string_equal(wait_shown("stop beta\r") + 11, "beta stopped\r\nbulkhead> ");
+	fake_vms[1].refuse = "it is not running";
+	assert_string_equal(command("stop beta"), "cannot stop beta: it is not running\r\n");
+	assert_string_equal(command("kill beta"), "cannot kill beta: it is not running\r\n");
+}
+
+static void the_guests_stop_before_the_machine(void **state)
+{
+	(void)state;
+	fake_vms[0].stop_polls = 1000;
+	fake_vms[1].stop_polls = 500;
+	assert_string_equal(wait_shown("poweroff\r") + 10,
+			    "2 VMs are asked to power off, at most 1000 s; Ctrl-C: no power off\r\n"
+			    "powering off\r\n");
+	assert_string_equal(fake_calls, "shutdown;");
+	assert_string_equal(wait_shown("\003"),
+			    "no power off; the VMs go on powering off\r\nbulkhead> ");
+	assert_string_equal(fake_calls, "shutdown;");
+	fake_vms[0].stop_polls = fake_vms[1].stop_polls = 20;
+	assert_string_equal(wait_shown("reboot\r") + 8,
+			    "2 VMs are asked to power off, at most 20 s; Ctrl-C: no reboot\r\n"
+			    "rebooting\r\ncannot reboot: this is a test\r\nbulkhead> ");
+	assert_string_equal(fake_calls, "shutdown;shutdown;reboot;");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(wrong_input, fresh),
+		cmocka_unit_test_setup(a_guest_is_asked_to_stop, fresh),
+		cmocka_unit_test_setup(the_guests_stop_before_the_machine, fresh),
 		cmocka_unit_test_setup(control, fresh),
 		cmocka_unit_test_setup(list, fresh),
 		cmocka_unit_test_setup(stats, fresh),

@@ -4,7 +4,7 @@
  */
 // SOURCES: kernel/vcpu.c kernel/events.c kernel/exits.c kernel/upcall.c kernel/syscall.c kernel/vm.c
 // SOURCES: kernel/space.c kernel/monitor.c kernel/pages*.c kernel/loop.c kernel/control.c
-// SOURCES: kernel/restart.c
+// SOURCES: kernel/restart.c kernel/vm_end.c
 // SOURCES: kernel/crash.c kernel/time.c kernel/timer.c kernel/lapic*.c kernel/msrs.c
 // SOURCES: kernel/cpuid*.c kernel/control_regs.c kernel/console*.c kernel/print.c arch/mmu.c
 // SOURCES: arch/svm/svm_exit.c tests/unit/fake/world.c tests/unit/fake/fake_log.c
@@ -331,10 +331,14 @@ static void stops(void **state)
 	static const enum vm_end ends[] = {
 		[ABI_STOP_POWEROFF] = VM_END_POWEROFF,	   [ABI_STOP_RESET] = VM_END_RESET,
 		[ABI_STOP_DEBUG_EXIT] = VM_END_DEBUG_EXIT, [ABI_STOP_BAD_IMAGE] = VM_END_BAD_IMAGE,
-		[ABI_STOP_EMULATION] = VM_END_EMULATION,
+		[ABI_STOP_EMULATION] = VM_END_EMULATION,   [ABI_STOP_UNHEARD] = VM_END_STOPPED,
 	};
 
 	(void)state;
+	/* what would look like the administrator's doing */
+	assert_int_equal(call(ABI_SYS_STOP, ABI_STOP_UNHEARD, 0, 0), ABI_EPERM);
+	assert_false(v->stop_asked);
+	v->vm->told_to_stop = true;
 	for (u32 i = 0; i < ABI_STOP_COUNT; i++) {
 		v->ended = v->stop_asked = false;
 		world_forget();

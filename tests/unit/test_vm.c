@@ -4,7 +4,7 @@
  */
 // SOURCES: kernel/vcpu.c kernel/events.c kernel/exits.c kernel/upcall.c kernel/syscall.c kernel/vm.c
 // SOURCES: kernel/space.c kernel/monitor.c kernel/pages*.c kernel/loop.c kernel/control.c
-// SOURCES: kernel/restart.c
+// SOURCES: kernel/restart.c kernel/vm_end.c
 // SOURCES: kernel/crash.c kernel/time.c kernel/timer.c kernel/lapic*.c kernel/msrs.c
 // SOURCES: kernel/cpuid*.c kernel/control_regs.c kernel/console*.c kernel/print.c arch/mmu.c
 // SOURCES: arch/svm/svm_exit.c tests/unit/fake/world.c tests/unit/fake/fake_log.c
@@ -505,6 +505,153 @@ static void a_crashed_vm_is_kept(void **state)
 	world_until(0, VM_OFF);
 }
 
+/* A shutdown of VM 0 has begun; its monitor is told at its next upcall. */
+static void press(u32 seconds)
+{
+	const char *why;
+	ns_t left;
+
+	world.config.vm[0].stop_timeout = seconds;
+	world_forget();
+	world_start(0);
+	hw.cpu = 0;
+	hw.kicks[1] = 0;
+	assert_int_equal(vm_shutdown(&vms[0], &why), OK);
+	assert_true(vm_shutting_down(&vms[0], &left));
+	if (!seconds)
+		return;
+	assert_in_range(left, seconds * 1000000000ull - 1000000, seconds * 1000000000ull);
+	assert_int_equal(vms[0].vcpus[0]->events, ABI_EV_POWER_BUTTON);
+	assert_true(vms[0].vcpus[0]->requests & VCPU_REQ_UPCALL);
+	assert_int_equal(hw.kicks[1], 1);
+}
+
+static void a_guest_that_powers_off(void **state)
+{
+	struct vm *vm = &vms[0];
+	struct vm_info info;
+	ns_t left;
+
+	(void)state;
+	press(10);
+	for (u32 i = 0; i < 10; i++)
+		host_step();
+	vm_describe(vm, &info);
+	assert_string_equal(info.state, "running");
+	assert_string_equal(info.reason, "asked to power off, 10 s left");
+	end_it(0, VM_END_POWEROFF);
+	world_until(0, VM_OFF);
+	assert_false(vm_shutting_down(vm, &left));
+	assert_int_equal(left, 0);
+	assert_string_equal(vm_stop_note(vm), "as the test says");
+	assert_true(holds_nothing(vm));
+	hw.tsc += 20 * tsc_hz;
+	assert_false(host_step());
+	assert_int_equal(vm->state, VM_OFF);
+}
+
+static void a_guest_that_does_not(void **state)
+{
+	struct vm *vm = &vms[0];
+	const char *why;
+	ns_t left;
+
+	(void)state;
+	press(7);
+	assert_false(host_step()); /* CPU 0 may sleep; the timer wakes it */
+	assert_in_range(hw.armed[0], hw.tsc + 6 * tsc_hz, hw.tsc + 8 * tsc_hz);
+	/* again: the time does not begin anew */
+	hw.tsc += 3 * tsc_hz;
+	assert_int_equal(vm_shutdown(vm, &why), OK);
+	assert_true(vm_shutting_down(vm, &left));
+	assert_in_range(left, 3900000000ull, 4000000000ull);
+	hw.tsc += 4 * tsc_hz;
+	host_step();
+	assert_int_equal(vm->state, VM_STOPPING);
+	world_until(0, VM_OFF);
+	assert_int_equal(vm->end, VM_END_STOPPED);
+	assert_string_equal(vm_stop_note(vm), "it did not power off in time");
+	assert_true(holds_nothing(vm));
+}
+
+static void a_guest_without_a_power_button(void **state)
+{
+	struct vm *vm = &vms[0];
+
+	(void)state;
+	press(10);
+	world.v = vm->vcpus[0];
+	world_call(ABI_SYS_STOP, ABI_STOP_UNHEARD, 0, 0);
+	world_finish(ABI_FIN_NONE, 0, 0, 0);
+	hw.cpu = 1;
+	assert_int_equal(vcpu_run(world.v), VCPU_LEAVE_ENDED);
+	percpu_sync();
+	hw.cpu = 0;
+	world_until(0, VM_OFF);
+	assert_int_equal(vm->end, VM_END_STOPPED);
+	assert_string_equal(vm_state_name(vm), "stopped");
+	assert_string_equal(vm_stop_note(vm), "it does not listen to the power button");
+}
+
+/* Whatever comes up while it is being stopped: it does not come back, and is not kept. */
+static void no_policy_against_a_shutdown(void **state)
+{
+	static const enum vm_end ends[] = { VM_END_RESET, VM_END_TRIPLE_FAULT, VM_END_MONITOR };
+	struct vm *vm = &vms[0];
+	const char *why;
+
+	(void)state;
+	world.config.vm[0].on_reboot = POLICY_RESTART;
+	for (u32 i = 0; i < ARRAY_SIZE(ends); i++) {
+		world.config.vm[0].on_crash = i == 1 ? POLICY_RESTART : POLICY_PAUSE;
+		press(10);
+		end_it(0, ends[i]);
+		world_until(0, VM_OFF);
+		assert_int_equal(vm->end, ends[i]);
+	}
+	/* but the administrator's reset counts, and the next run is like any other */
+	press(10);
+	assert_int_equal(vm_reset(vm, &why), OK);
+	assert_int_equal(vm->state, VM_RUNNING);
+	hw.tsc += 20 * tsc_hz;
+	host_step();
+	assert_int_equal(vm->state, VM_RUNNING);
+	world.v = vm->vcpus[0];
+	end_it(0, VM_END_RESET);
+	world_until(0, VM_STARTING);
+	assert_int_equal(vm_begin_stop(vm, VM_END_STOPPED), OK);
+	/* who does not run, or is given no time, is stopped at once */
+	press(0);
+	assert_int_equal(vm->state, VM_STOPPING);
+	world_until(0, VM_OFF);
+	assert_null(vm_stop_note(vm));
+	assert_int_equal(vm_shutdown(vm, &why), ERR_PERM);
+	assert_string_equal(why, "it is not running");
+}
+
+static void the_host_asks_all(void **state)
+{
+	struct vm_info info;
+	const char *why;
+	ns_t left;
+
+	(void)state;
+	world.config.vm[0].stop_timeout = 10;
+	world.config.vm[1].stop_timeout = 10;
+	assert_int_equal(vm_start(&vms[0], &why), OK);
+	assert_int_equal(vm_begin_start(&vms[1]), OK);
+	host_shutdown();
+	assert_true(vm_shutting_down(&vms[0], &left));
+	assert_true(left > 9000000000ull);
+	world_until(1, VM_OFF); /* it had not even started */
+	vm_describe(&vms[0], &info);
+	assert_string_equal(info.state, "running");
+	host_shutdown();
+	assert_int_equal(vm_stop(&vms[0], &why), OK);
+	host_shutdown();
+	assert_int_equal(vms[0].state, VM_OFF);
+}
+
 static void stop_beats_a_crash_at_the_same_time(void **state)
 {
 	struct vm *vm = &vms[0];
@@ -645,6 +792,11 @@ int main(void)
 		T(a_vm_that_dies_at_once_is_given_up),
 		T(a_reset_loop_slows_down),
 		T(a_crashed_vm_is_kept),
+		T(a_guest_that_powers_off),
+		T(a_guest_that_does_not),
+		T(a_guest_without_a_power_button),
+		T(no_policy_against_a_shutdown),
+		T(the_host_asks_all),
 		T(stop_beats_a_crash_at_the_same_time),
 		T(one_crash_leaves_the_other),
 		T(stop_in_the_middle_of_an_upcall),

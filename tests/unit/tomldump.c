@@ -41,12 +41,13 @@ static void put_vm(const struct vm_config *v)
 	put_string(v->cmdline);
 	fprintf(dump_to,
 		", \"autostart\": %s, \"on_crash\": \"%s\", \"on_reboot\": \"%s\", "
-		"\"debug_exit\": %s}",
+		"\"stop_timeout\": %u, \"debug_exit\": %s}",
 		v->autostart ? "true" : "false",
 		v->on_crash == POLICY_STOP    ? "stop"
 		: v->on_crash == POLICY_PAUSE ? "pause"
 					      : "restart",
-		v->on_reboot == POLICY_STOP ? "stop" : "restart", v->debug_exit ? "true" : "false");
+		v->on_reboot == POLICY_STOP ? "stop" : "restart", v->stop_timeout,
+		v->debug_exit ? "true" : "false");
 }
 
 static void dump(const char *text, size_t len)

@@ -58,7 +58,33 @@ enum err vm_start(struct vm *vm, const char **why)
 
 enum err vm_stop(struct vm *vm, const char **why)
 {
+	return act(vm, "kill", why);
+}
+
+enum err vm_shutdown(struct vm *vm, const char **why)
+{
 	return act(vm, "stop", why);
+}
+
+bool vm_shutting_down(const struct vm *vm, ns_t *left)
+{
+	u32 *polls = &((struct vm *)vm)->stop_polls;
+
+	*left = *polls * 1000000000ull;
+	if (!*polls)
+		return false;
+	--*polls;
+	return true;
+}
+
+const char *vm_stop_note(const struct vm *vm)
+{
+	return vm->note;
+}
+
+void host_shutdown(void)
+{
+	called("shutdown", "");
 }
 
 enum err vm_reset(struct vm *vm, const char **why)

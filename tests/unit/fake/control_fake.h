@@ -13,6 +13,8 @@ struct vm {
 	u32 row_count;
 	ns_t guest, kernel, monitor;
 	const char *refuse; /* start, stop and reset fail with this */
+	u32 stop_polls;	    /* vm_shutting_down() so often */
+	const char *note;
 };
 
 extern struct vm fake_vms[20];
