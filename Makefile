@@ -49,7 +49,8 @@ KERNEL_SRC := $(sort $(KERNEL_SRC) $(wildcard tests/variant/arch/*.c tests/varia
 VMM_SRC := $(sort $(VMM_SRC) $(wildcard tests/variant/vmm/*.c))
 endif
 LOADER_SRC := $(sort $(wildcard boot/efi_*.c)) boot/ranges.c boot/paging.c boot/wall_time.c \
-	arch/vmx/caps.c boot/efi_switch.S kernel/config.c kernel/string.c kernel/print.c
+	arch/vmx/caps.c boot/efi_switch.S kernel/config.c kernel/string.c kernel/print.c \
+	kernel/crashlog.c
 
 # The rest of the configuration's parser.
 LOADER_EXTRA := $(sort $(wildcard kernel/config_*.c kernel/toml*.c kernel/utf8*.c))

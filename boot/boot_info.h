@@ -14,7 +14,7 @@
 #include "arch/types.h"
 
 #define BOOT_MAGIC 0x4b4c5542 /* "BULK" */
-#define BOOT_VERSION 1
+#define BOOT_VERSION 2
 #define BOOT_MAX_RANGES 512
 #define BOOT_MAX_CPUS 256
 #define BOOT_MAX_FILES 64
@@ -61,6 +61,9 @@ struct boot_info {
 	hpa_t config_base; /* bulkhead.toml, NUL-terminated; 0: none */
 	u64 config_size;   /* without the NUL */
 	char config_path[64];
+	hpa_t crash_area; /* CRASHLOG_SIZE bytes for the record of a panic; 0: none */
+	hpa_t crash_text; /* what the last run left in it; 0: nothing */
+	u64 crash_len;
 	s64 wall_time;	   /* seconds since 1970 UTC, from the firmware's clock; 0 unknown */
 	u64 wall_time_tsc; /* RDTSC when wall_time was read */
 	char firmware[64]; /* vendor and revision, for the boot log */

@@ -18,7 +18,7 @@ static EFI_GUID loaded_image_guid = EFI_LOADED_IMAGE_PROTOCOL_GUID;
 static EFI_GUID file_system_guid = EFI_SIMPLE_FILE_SYSTEM_PROTOCOL_GUID;
 static EFI_GUID file_info_guid = EFI_FILE_INFO_ID;
 
-static EFI_STATUS volume_open(EFI_FILE_HANDLE *root)
+EFI_STATUS volume_open(EFI_FILE_HANDLE *root)
 {
 	EFI_LOADED_IMAGE_PROTOCOL *image;
 	EFI_SIMPLE_FILE_SYSTEM_PROTOCOL *fs;

@@ -71,6 +71,10 @@ void cpu_collect(void);
 
 /* efi_files.c: the configuration and every file that it names. */
 void files_load(void);
+EFI_STATUS volume_open(EFI_FILE_HANDLE *root); /* the one that we were started from */
+
+/* efi_crash.c: a place for the record of a panic, and the last run's. */
+void crash_collect(void);
 
 /* efi_kernel.c: copies kernel, monitor and symbols to where they stay. */
 EFI_STATUS kernel_load(void);

@@ -31,6 +31,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 
 	prompt("Press any key now to start no VM.");
 	firmware_collect();
+	crash_collect();
 	cpu_collect();
 	status = kernel_load();
 	if (EFI_ERROR(status))

@@ -23,6 +23,7 @@
 #include "drivers/uart.h"
 #include "kernel/config.h"
 #include "kernel/console.h"
+#include "kernel/crashlog.h"
 #include "kernel/host.h"
 #include "kernel/log.h"
 #include "kernel/monitor.h"
@@ -145,6 +146,12 @@ static void map_boot_info(void)
 	if (!symbols_init(kmap_mmio(info->symbols_base, info->symbols_size, true),
 			  info->symbols_size))
 		log_warn("no kernel symbols: a panic will show plain addresses");
+	if (info->crash_area)
+		panic_set_record(kmap_mmio(info->crash_area, CRASHLOG_SIZE, false));
+	if (info->crash_text) {
+		facts.crash = kmap_mmio(info->crash_text, info->crash_len, true);
+		facts.crash_len = facts.crash ? (u32)info->crash_len : 0;
+	}
 	monitor_init(kmap_mmio(info->monitor_base, info->monitor_size, true), info->monitor_base,
 		     info->monitor_size);
 }
@@ -309,6 +316,8 @@ static void plan_vms(void)
 		if (autostart && vms[i].valid && vm_begin_start(&vms[i]) != OK)
 			log_error("%s: cannot be started", vms[i].config->name);
 	}
+	if (facts.crash)
+		log_warn("the run before this one ended in a panic: \"crash\" shows it");
 	if (info->skip_autostart)
 		log_info("a key was pressed at boot: no VM is started");
 }

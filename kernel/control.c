@@ -222,6 +222,18 @@ void vm_times(const struct vm *vm, ns_t *guest, ns_t *kernel, ns_t *monitor)
 	*monitor = time_delta(sum.tsc_monitor);
 }
 
+const char *vm_crash_text(const struct vm *vm, u32 *len)
+{
+	*len = vm->crash ? __atomic_load_n(&vm->crash->len, __ATOMIC_ACQUIRE) : 0;
+	return *len ? vm->crash->text : NULL;
+}
+
+const char *host_crash_text(u32 *len)
+{
+	*len = facts->crash_len;
+	return facts->crash;
+}
+
 void host_memory(struct host_mem *out)
 {
 	struct page_stats s = pages_stats();

@@ -67,6 +67,11 @@ u32 vm_stat_rows(const struct vm *vm, struct stat_row *rows, u32 max);
 /* Where its vCPUs' time went since the last start, in CPU time. */
 void vm_times(const struct vm *vm, ns_t *guest, ns_t *kernel, ns_t *monitor);
 
+/* The record of its last crash, lines of text; NULL: it has not crashed. */
+const char *vm_crash_text(const struct vm *vm, u32 *len);
+/* That of the host's panic that ended the run before this one. */
+const char *host_crash_text(u32 *len);
+
 /* Who owns the machine's memory, bytes. total = the sum of the others and
  * what VMs hold (vm_info's mem_*). */
 struct host_mem {

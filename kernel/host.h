@@ -11,6 +11,8 @@
 struct host_facts {
 	u64 total, firmware, files, image;
 	char platform[128];
+	const char *crash; /* the last run's panic; NULL: it ended well */
+	u32 crash_len;
 	void (*poweroff)(void); /* return if they fail */
 	void (*reboot)(void);
 };

@@ -8,10 +8,12 @@
 #include "arch/hv.h"
 #include "arch/trap.h"
 #include "arch/x86.h"
+#include "kernel/crashlog.h"
 #include "kernel/log.h"
 #include "kernel/print.h"
 #include "kernel/stop.h"
 #include "kernel/symbols.h"
+#include "kernel/version.h"
 
 #define LOG_LINES 24u
 #define STACK_WORDS (KSTACK_SIZE / 8) /* looked at */
@@ -24,7 +26,8 @@ extern const u8 __text_start[], __text_end[];
 
 static void (*sink)(const char *s, u32 n);
 static void (*reboot_fn)(void);
-static struct cpu *owner; /* who panics; atomic */
+static struct crashlog *record; /* uncached: what is written is in memory */
+static struct cpu *owner;	/* who panics; atomic */
 static bool nested;
 
 void panic_set_sink(void (*write)(const char *s, u32 n))
@@ -42,8 +45,15 @@ bool panic_active(void)
 	return __atomic_load_n(&owner, __ATOMIC_ACQUIRE) != NULL;
 }
 
+void panic_set_record(struct crashlog *area)
+{
+	record = area;
+}
+
 static void emit(const char *s, u32 n)
 {
+	if (record)
+		crashlog_append(record, CRASHLOG_SIZE, s, n);
 	if (sink)
 		sink(s, n);
 }
@@ -177,7 +187,10 @@ NORETURN static void panic_common(const struct trap_frame *f, u64 sp, const char
 		for (;;)
 			__asm__ volatile("cli\n\thlt");
 	}
+	if (record)
+		crashlog_begin(record, CRASHLOG_SIZE);
 	say("\n*** PANIC on CPU %u: %s\n", self->index, text);
+	say("Bulkhead %s\n", BULKHEAD_VERSION);
 	cpus_stop();
 	for (u32 i = 0; i < cpu_count; i++)
 		if (&cpus[i] != self && cpu_runs(&cpus[i]))

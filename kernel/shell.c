@@ -134,7 +134,7 @@ static void list_vms(void)
 
 static bool wants_vm(const struct shell_command *c)
 {
-	return strcmp(c->args, "VM") == 0;
+	return strcmp(c->args, "VM") == 0 || strcmp(c->args, "[VM]") == 0;
 }
 
 static void run(char *text)

@@ -7,6 +7,7 @@
 #include "kernel/log.h"
 #include "kernel/print.h"
 #include "kernel/shell.h"
+#include "kernel/shell_crash.h"
 #include "kernel/shell_extra.h"
 #include "kernel/shell_stop.h"
 #include "kernel/string.h"
@@ -314,6 +315,7 @@ const struct shell_command shell_commands[] = {
 	{ "kill", "VM", "stop a VM at once, as by pulling its plug", 1, 1, cmd_kill },
 	{ "reset", "VM", "stop a VM at once and start it again", 1, 1, cmd_reset },
 	{ "stats", "VM", "a VM's exits by reason, and where its time went", 1, 1, cmd_stats },
+	{ "crash", "[VM]", "the record of a VM's last crash, or of the host's", 0, 1, cmd_crash },
 	{ "mem", "", "who owns the memory", 0, 0, cmd_mem },
 	{ "log", "", "the host's log", 0, 0, cmd_log },
 	{ "version", "", "version, platform, uptime", 0, 0, cmd_version },

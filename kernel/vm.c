@@ -83,6 +83,7 @@ void vms_init(const struct config *c, vm_file_fn *find)
 		str_format(vm->reason, sizeof(vm->reason), "%s",
 			   vm->valid ? vm_end_text(VM_END_NEVER_STARTED)
 				     : "refused by the configuration");
+		vm->crash = kpage_alloc(0); /* the host's: it outlives every run */
 		vm->scrollback = kpages_alloc(CONSOLE_SCROLLBACK_SIZE / PAGE_SIZE, vm->id);
 		if (!vm->scrollback) {
 			vm->valid = false;

@@ -41,6 +41,12 @@ struct vm_file {
 	u64 size;
 };
 
+/* The record of a VM's last crash; written on its vCPU's CPU. */
+struct vm_crash {
+	u32 len;
+	char text[PAGE_SIZE - sizeof(u32)];
+};
+
 struct vm {
 	const struct vm_config *config;
 	u16 id;	    /* page owner; 1.. */
@@ -73,6 +79,7 @@ struct vm {
 	ns_t restart_at;	/* a restart waits until then; 0: none */
 	ns_t stop_by;		/* asked to power off, and stopped then; 0: it was not */
 	struct timer wake;	/* CPU 0's, for those two */
+	struct vm_crash *crash; /* the host's page; NULL: no memory */
 	struct vcpu_stats last; /* of the last run, when its vCPUs are gone */
 	struct cpuid_table cpuid;
 };
@@ -104,7 +111,8 @@ bool vm_plan_restart(struct vm *vm) MUST_CHECK;
 const char *vm_state_name(const struct vm *vm);
 u64 vm_exits(const struct vm *vm);
 
-/* crash.c, on the vCPU's CPU, open: registers, exit and last exits of a vCPU to the log. */
+/* crash.c, on the vCPU's CPU, open: registers, exit and last exits of a vCPU to the log
+ * and to vm->crash. */
 void crash_record(struct vcpu *v);
 
 #endif

@@ -57,10 +57,8 @@ void vcpu_end(struct vcpu *v, enum vm_end end, u32 code, const char *fmt, ...)
 	set_end(v, end, code, fmt, args);
 	va_end(args);
 	v->ended = true;
-	if (vm_end_policy(end) == VM_POLICY_CRASH) {
-		log_error("%s: %s", v->vm->config->name, v->vm->reason);
+	if (vm_end_policy(end) == VM_POLICY_CRASH)
 		crash_record(v);
-	}
 }
 
 /* ------------------------------------------------------- what follows */

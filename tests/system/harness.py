@@ -115,9 +115,11 @@ class Console:
 class Machine:
     def __init__(self, text=None, files=(), bed="qemu", cpus=4, memory=2048, efi=None,
                  model=None, qemu_cpu="EPYC,+svm,+npt", qemu_args=(), life=900, wait=True,
-                 extra=None, serial=("-serial", "chardev:com1"), before=None):
+                 extra=None, serial=("-serial", "chardev:com1"), before=None,
+                 reboot=False):
         """text: bulkhead.toml, None: no such file. files: names in build/guests, put
         into /bulkhead. extra: {path on the ESP: content}. wait: for the first prompt.
+        reboot: a reset begins anew (QEMU); else it ends the machine.
         before: called with the machine's folder before the emulator starts.
         serial: how QEMU attaches the chardev com1, which is what this class talks to.
         bed: a name in BEDS; model: Bochs' name of another processor than the bed's."""
@@ -125,6 +127,7 @@ class Machine:
         self.model = model or bed_model
         self.bed, self.cpus, self.memory, self.life = bed, cpus, memory, life
         self.qemu_cpu, self.qemu_args = qemu_cpu, list(qemu_args) + list(serial)
+        self.qemu_args += [] if reboot else ["-no-reboot"]
         self.efi = pathlib.Path(efi or BUILD / "BOOTX64.EFI")
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="bulkhead-"))
         self.process = self.wire = None
@@ -203,7 +206,7 @@ class Machine:
         path = str(self.dir / "com1")
         return ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi",
                 "-cpu", self.qemu_cpu, "-smp", str(self.cpus), "-m", str(self.memory),
-                "-bios", OVMF, "-nodefaults", "-display", "none", "-no-reboot",
+                "-bios", OVMF, "-nodefaults", "-display", "none",
                 "-drive", "if=none,id=boot,format=raw,file=disk.img",
                 "-device", "ide-hd,drive=boot,bus=ide.0",
                 "-chardev", f"socket,id=com1,path={path},server=on,wait=on"

@@ -3,6 +3,7 @@ is kept (on the test variant, whose waits are shorter: tests/variant/kernel/budg
 power button and what follows it."""
 
 import re
+import subprocess
 
 import pytest
 
@@ -56,6 +57,12 @@ def test_a_crashed_vm_is_kept(machine):
     assert "stop or reset it first" in machine.command("start kept")
     with machine.console("kept") as c:
         c.expect("READY triplefault")
+    text = machine.command("crash kept")
+    assert re.match(r"triple fault at \w+\nat [\d.]+ s, [\d.]+ s after its start\n"
+                    r"vCPU 0 on CPU 3: rip \w{16}", text), text
+    assert re.search(r"\n  exit \w+ +at ", text)
+    assert "kept" in machine.command("crash").split("VMs that have crashed: ")[1]
+    assert "loop has not crashed" in machine.command("crash loop")
     machine.command("reset kept")
     machine.wait_state("kept", "^crashed", 60)
     assert "kept stopped" in machine.command("stop kept")
@@ -162,3 +169,33 @@ def test_debian_powers_off(debian):
     assert "alpha stopped: powered off" in text
     with debian.console("alpha") as c:
         c.expect("guest alpha: power button, powering off")
+
+
+def test_a_panics_record_survives_the_reset():
+    """Shown at the next boot, and on the ESP; not at the one after that."""
+    text = config(vm("one", kernel="neighbour.elf", memory="8M"), host='on_panic = "reboot"')
+    with Machine(text, ["neighbour.elf"], efi=VARIANT, memory=512, reboot=True) as m:
+        assert "no record of a panic" in m.command("crash")
+        assert "ended in a panic" not in m.boot_log
+        m.send("panic null 1\r")
+        m.expect(r"\*\*\* PANIC on CPU 1: ([^\r\n]*)", 20)
+        what = m.match.group(1)
+        m.expect("rebooting", 20)
+        boot = m.wait_prompt(120)
+        assert "The last run ended in a panic: see /bulkhead/crash.txt" in boot
+        assert 'the run before this one ended in a panic: "crash" shows it' in boot
+        record = m.command("crash")
+        assert f"*** PANIC on CPU 1: {what}" in record
+        for wanted in (r"rip [0-9a-f]{16} bug_null\+", r"\nrax [0-9a-f]{16}", r"last log lines:\n",
+                       r"Bulkhead \d", r"rebooting\n"):
+            assert re.search(wanted, record), (wanted, record)
+        m.send("reboot\r")
+        m.expect("rebooting", 20)
+        boot = m.wait_prompt(120)
+        assert "ended in a panic" not in boot
+        assert "no record of a panic" in m.command("crash")
+        m.poweroff()
+        file = subprocess.run(["mcopy", "-i", f"{m.dir / 'disk.img'}@@1048576",
+                               "::/bulkhead/crash.txt", "-"], check=True,
+                              capture_output=True).stdout.decode()
+        assert file.strip() and file.strip() in record

@@ -1,4 +1,4 @@
-// SOURCES: kernel/shell.c kernel/shell_cmds.c kernel/shell_stop.c kernel/line.c kernel/console*.c kernel/log.c kernel/print.c tests/unit/fake/control_fake.c tests/unit/fake/wire_fake.c
+// SOURCES: kernel/shell.c kernel/shell_cmds.c kernel/shell_stop.c kernel/shell_crash.c kernel/line.c kernel/console*.c kernel/log.c kernel/print.c tests/unit/fake/control_fake.c tests/unit/fake/wire_fake.c
 #include "kernel/shell.h"
 
 #include <setjmp.h>
@@ -111,7 +111,7 @@ static void wrong_input(void **state)
 	assert_string_equal(command("   "), "");
 	assert_string_equal(command("dir"),
 			    "no command \"dir\"; commands: help, list, console, start, stop, kill, "
-			    "reset, stats, mem, log, version, reboot, poweroff\r\n");
+			    "reset, stats, crash, mem, log, version, reboot, poweroff\r\n");
 	assert_string_equal(command("stop gamma"), "no VM \"gamma\"; VMs: alpha, beta\r\n");
 	assert_string_equal(command("stop"), "stop needs a VM; VMs: alpha, beta\r\n");
 	assert_string_equal(command("stop alpha beta"), "\"beta\" is too much; usage: stop VM\r\n");
@@ -119,7 +119,7 @@ static void wrong_input(void **state)
 	assert_string_equal(
 		command("Stop alpha"),
 		"no command \"Stop\"; commands: help, list, console, start, stop, kill, "
-		"reset, stats, mem, log, version, reboot, poweroff\r\n");
+		"reset, stats, crash, mem, log, version, reboot, poweroff\r\n");
 	fake_vm_count = 0;
 	assert_string_equal(command("start alpha"), "no VM \"alpha\"; there are no VMs\r\n");
 	assert_string_equal(command("start"), "start needs a VM; there are no VMs\r\n");
@@ -395,6 +395,30 @@ static void pasted(void **state)
 	assert_int_equal(n, 300);
 }
 
+static void crash_records(void **state)
+{
+	static char line[400];
+
+	(void)state;
+	fake_crash = NULL;
+	assert_string_equal(command("crash"),
+			    "host: no record of a panic in the run before this one\r\n"
+			    "no VM has crashed\r\n");
+	assert_string_equal(command("crash beta"), "beta has not crashed\r\n");
+	fake_vms[0].crash = "triple fault\nrip 10\n";
+	fake_vms[1].crash = "no end of the line";
+	fake_crash = "\n*** PANIC on CPU 1: \033[2Jx\n";
+	assert_string_equal(command("crash alpha"), "triple fault\r\nrip 10\r\n");
+	assert_string_equal(command("crash beta"), "no end of the line\r\n");
+	assert_string_equal(command("crash"), "the run before this one ended in a panic:\r\n"
+					      "\r\n*** PANIC on CPU 1: ?[2Jx\r\n"
+					      "VMs that have crashed: alpha, beta\r\n");
+	memset(line, 'x', sizeof(line) - 1);
+	fake_vms[0].crash = line;
+	assert_int_equal(strlen(command("crash alpha")), sizeof(line) - 1 + 2);
+	assert_non_null(strstr(command("crash gamma"), "no VM \"gamma\""));
+}
+
 /* What is shown of a command that goes on, up to where it waits. */
 static const char *wait_shown(const char *s)
 {
@@ -464,6 +488,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(wrong_input, fresh),
 		cmocka_unit_test_setup(a_guest_is_asked_to_stop, fresh),
+		cmocka_unit_test_setup(crash_records, fresh),
 		cmocka_unit_test_setup(the_guests_stop_before_the_machine, fresh),
 		cmocka_unit_test_setup(control, fresh),
 		cmocka_unit_test_setup(list, fresh),

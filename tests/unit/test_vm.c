@@ -629,6 +629,54 @@ static void no_policy_against_a_shutdown(void **state)
 	assert_string_equal(why, "it is not running");
 }
 
+static void the_last_crash_is_kept(void **state)
+{
+	struct vm *vm = &vms[0];
+	const char *text;
+	u32 len, first;
+
+	(void)state;
+	assert_null(vm_crash_text(vm, &len));
+	world_start(0);
+	world_exit((struct hv_exit){ .reason = HV_EXIT_CPUID, .insn_len = 2 });
+	world_run();
+	end_it(0, VM_END_TRIPLE_FAULT);
+	text = vm_crash_text(vm, &len);
+	assert_non_null(text);
+	assert_int_equal(strlen(text), len);
+	assert_memory_equal(text, "as the test says\nat ", 20);
+	assert_non_null(strstr(text, "\nvCPU 0 on CPU 1: rip "));
+	assert_non_null(strstr(text, "\nr12 "));
+	assert_non_null(strstr(text, "  exit CPUID"));
+	world_until(0, VM_OFF);
+	assert_ptr_equal(vm_crash_text(vm, &len), text);
+	/* a later run that ends well leaves it, one that crashes replaces it */
+	first = len;
+	world_forget();
+	world_start(0);
+	end_it(0, VM_END_POWEROFF);
+	world_until(0, VM_OFF);
+	vm_crash_text(vm, &len);
+	assert_int_equal(len, first);
+	world_forget();
+	world_start(0);
+	end_it(0, VM_END_MONITOR);
+	assert_ptr_equal(vm_crash_text(vm, &len), text);
+	assert_non_null(strstr(text, "\nmonitor, upcall "));
+	assert_null(strstr(text, "exit CPUID"));
+	world_until(0, VM_OFF);
+	/* full, or not there at all */
+	vm->crash->len = sizeof(vm->crash->text) - 1;
+	world_forget();
+	world_start(0);
+	for (u32 i = 0; i < 5000; i++)
+		vms[0].vcpus[0]->trace_next++;
+	end_it(0, VM_END_BAD_STATE);
+	vm_crash_text(vm, &len);
+	assert_true(len < sizeof(vm->crash->text));
+	assert_int_equal(strlen(text), len);
+}
+
 static void the_host_asks_all(void **state)
 {
 	struct vm_info info;
@@ -797,6 +845,7 @@ int main(void)
 		T(a_guest_without_a_power_button),
 		T(no_policy_against_a_shutdown),
 		T(the_host_asks_all),
+		T(the_last_crash_is_kept),
 		T(stop_beats_a_crash_at_the_same_time),
 		T(one_crash_leaves_the_other),
 		T(stop_in_the_middle_of_an_upcall),

@@ -9,6 +9,7 @@
 struct vm fake_vms[20];
 u32 fake_vm_count;
 struct host_mem fake_mem;
+const char *fake_crash;
 char fake_calls[256];
 void (*fake_during)(void);
 u32 fake_polls;
@@ -105,6 +106,18 @@ void vm_times(const struct vm *vm, ns_t *guest, ns_t *kernel, ns_t *monitor)
 	*guest = vm->guest;
 	*kernel = vm->kernel;
 	*monitor = vm->monitor;
+}
+
+const char *vm_crash_text(const struct vm *vm, u32 *len)
+{
+	*len = vm->crash ? (u32)strlen(vm->crash) : 0;
+	return vm->crash;
+}
+
+const char *host_crash_text(u32 *len)
+{
+	*len = fake_crash ? (u32)strlen(fake_crash) : 0;
+	return fake_crash;
 }
 
 void host_memory(struct host_mem *out)
