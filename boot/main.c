@@ -51,7 +51,9 @@ static struct config config;
 static struct host_facts facts;
 static struct console_port shell_port;
 static char shell_ring[CONSOLE_SHELL_SIZE];
-static struct console_wire wire = { .name = "serial", .rx = uart_rx, .tx = uart_tx };
+static struct console_wire wire = {
+	.name = "serial", .rx = uart_rx, .brk = uart_break, .tx = uart_tx
+};
 static struct timer poll_timer;
 
 /* ------------------------------------------------- configuration, serial */

@@ -19,6 +19,7 @@ enum reg { DATA = 0, IER = 1, FCR = 2, IIR = 2, LCR = 3, MCR = 4, LSR = 5, MSR =
 #define MCR_DTR_RTS_OUT2 0x0bu /* OUT2 is the interrupt's gate on a PC */
 #define MCR_LOOP 0x10u
 #define LSR_DATA 0x01u
+#define LSR_BREAK 0x10u /* with a null byte; reading LSR clears it */
 #define LSR_TX_EMPTY 0x20u
 #define LSR_ALL_SENT 0x40u
 #define IIR_NONE 0x01u /* no interrupt is pending */
@@ -42,6 +43,9 @@ static u32 interrupts; /* taken so far */
 /* filled in the interrupt, emptied by uart_rx(); the same CPU, interrupts off */
 static char ring[RING_SIZE];
 static u32 ring_in, ring_out;
+static bool break_due;	 /* LSR told of one; its null byte is still to be read */
+static bool break_waits; /* one stands at break_at; a later one takes its place */
+static u32 break_at;
 
 static u8 reg_read(enum reg r)
 {
@@ -51,6 +55,15 @@ static u8 reg_read(enum reg r)
 static void reg_write(enum reg r, u32 v)
 {
 	outb((u16)(base + r), (u8)v);
+}
+
+/* Nobody who looks at LSR may lose a BREAK by that. */
+static u8 line_status(void)
+{
+	u8 lsr = reg_read(LSR);
+
+	break_due |= (lsr & LSR_BREAK) != 0;
+	return lsr;
 }
 
 static int hex_digit(char c)
@@ -144,13 +157,24 @@ bool uart_present(void)
 	return base != 0;
 }
 
-static u32 read_fifo(char *buf, u32 max)
+/* What was received into the ring; what it cannot hold is lost. True: something was. */
+static bool read_fifo(void)
 {
-	u32 n = 0;
+	bool news = false;
 
-	while (n < max && (reg_read(LSR) & LSR_DATA))
-		buf[n++] = (char)reg_read(DATA);
-	return n;
+	for (u32 i = 0; i < DRAIN_MAX && (line_status() & LSR_DATA); i++) {
+		char c = (char)reg_read(DATA);
+
+		news = true;
+		if (break_due && c == 0) {
+			break_due = false;
+			break_waits = true;
+			break_at = ring_in;
+		} else if (ring_in - ring_out < RING_SIZE) {
+			ring[ring_in++ % RING_SIZE] = c;
+		}
+	}
+	return news;
 }
 
 u32 uart_rx(char *buf, u32 max)
@@ -159,9 +183,19 @@ u32 uart_rx(char *buf, u32 max)
 
 	if (!base)
 		return 0;
-	while (n < max && ring_out != ring_in)
+	if (!by_irq)
+		read_fifo();
+	while (n < max && ring_out != ring_in && !(break_waits && break_at == ring_out))
 		buf[n++] = ring[ring_out++ % RING_SIZE];
-	return by_irq ? n : n + read_fifo(buf + n, MIN(max - n, DRAIN_MAX));
+	return n;
+}
+
+bool uart_break(void)
+{
+	bool is = break_waits && break_at == ring_out;
+
+	break_waits &= !is;
+	return is;
 }
 
 static void set_ier(u8 value)
@@ -178,7 +212,7 @@ u32 uart_tx(const char *buf, u32 n)
 
 	if (!base)
 		return n; /* nobody listens */
-	if (n && (reg_read(LSR) & LSR_TX_EMPTY)) {
+	if (n && (line_status() & LSR_TX_EMPTY)) {
 		for (; sent < n && sent < FIFO_SIZE; sent++)
 			reg_write(DATA, (u8)buf[sent]);
 	}
@@ -190,16 +224,9 @@ u32 uart_tx(const char *buf, u32 n)
 /* One pass over what the UART has to say. */
 static bool serve(void)
 {
-	bool news = false;
+	bool news = read_fifo();
 
-	for (u32 i = 0; i < DRAIN_MAX && (reg_read(LSR) & LSR_DATA); i++) {
-		char c = (char)reg_read(DATA);
-
-		if (ring_in - ring_out < RING_SIZE)
-			ring[ring_in++ % RING_SIZE] = c;
-		news = true;
-	}
-	if ((ier & IER_TX) && (reg_read(LSR) & LSR_TX_EMPTY)) {
+	if ((ier & IER_TX) && (line_status() & LSR_TX_EMPTY)) {
 		set_ier(IER_RX);
 		news = true;
 	}
@@ -240,7 +267,7 @@ bool uart_use_irq(void (*notify)(void))
 	set_ier(IER_RX | IER_TX); /* a transmitter that is empty says so */
 	for (u32 i = 0; i < IRQ_POLLS && READ_ONCE(interrupts) == before; i++) {
 		irq_window();
-		reg_read(LSR);
+		line_status();
 	}
 	by_irq = READ_ONCE(interrupts) != before;
 	set_ier(by_irq ? IER_RX : 0);
@@ -252,7 +279,7 @@ static void put(char c)
 	static bool stalled; /* the last byte did not go out: the next waits not so long */
 
 	for (u32 i = 0; i < (stalled ? POLLS_STALLED : POLLS); i++) {
-		if (reg_read(LSR) & LSR_TX_EMPTY) {
+		if (line_status() & LSR_TX_EMPTY) {
 			reg_write(DATA, (u8)c);
 			stalled = false;
 			return;
@@ -274,6 +301,6 @@ void uart_write(const char *buf, u32 n)
 void uart_drain(void)
 {
 	/* a full FIFO takes 1.4 ms */
-	for (u32 i = 0; base && i < POLLS && !(reg_read(LSR) & LSR_ALL_SENT); i++)
+	for (u32 i = 0; base && i < POLLS && !(line_status() & LSR_ALL_SENT); i++)
 		cpu_pause();
 }

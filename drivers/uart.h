@@ -17,8 +17,10 @@ int uart_isa_irq(u16 port);
 enum err uart_init(u16 port) MUST_CHECK;
 bool uart_present(void);
 
-/* struct console_wire's functions: bytes received since (0: none); bytes taken (0: full). */
+/* struct console_wire's functions: bytes received since, up to a BREAK (0: none); was the
+ * next thing a BREAK; bytes taken (0: full). */
 u32 uart_rx(char *buf, u32 max);
+bool uart_break(void);
 u32 uart_tx(const char *buf, u32 n);
 
 /* From polling to interrupts: once uart_irq() is registered for the routed

@@ -203,7 +203,7 @@ enum abi_err {
 	X(SET_STATE)	 /* (): the same, from the shared page, checked. START only */ \
 	X(LOG)		 /* (len <= 256): .log to the host's log, under the VM's name */ \
 	X(CONSOLE_WRITE) /* (bytes, n <= 8): low byte first -> 0 */ \
-	X(CONSOLE_READ)	 /* () -> RAX n <= 8, RDX the bytes, low first */ \
+	X(CONSOLE_READ)	 /* () -> RAX n <= 8, RDX the bytes, low first; ABI_CONSOLE_BREAK */ \
 	X(TIMER)	 /* (guest time; ~0: off): EV_TIMER upcall then. One per VM */ \
 	X(MSI)		 /* (address, data): deliver an interrupt message (SDM 3A "MSI") */ \
 	X(EXTINT)	 /* (level): the PIC's INTR wire to LINT0 of vCPU 0 */ \
@@ -211,6 +211,8 @@ enum abi_err {
 	X(LAPIC_READ)	 /* (offset) -> RAX 0, RDX the 32-bit register */ \
 	X(LAPIC_WRITE)	 /* (offset, value) */ \
 	X(STOP)		 /* (ABI_STOP_*, code): the VM ends after this upcall's finish */
+
+#define ABI_CONSOLE_BREAK 256 /* CONSOLE_READ: no bytes but a BREAK; read on behind it */
 
 enum abi_syscall {
 #define X(name) ABI_SYS_##name,

@@ -105,6 +105,11 @@ static bool read_wires(void)
 		for (k = 0; k < n; k++)
 			mux.typed[mux.typed_head++ % CONSOLE_TYPED_SIZE] = buf[k];
 		more |= n && n == MIN(room, (u32)sizeof(buf));
+		if (n < MIN(room, (u32)sizeof(buf)) && mux.wire[i]->brk && mux.wire[i]->brk()) {
+			mux.typed_break = true;
+			mux.typed_break_at = mux.typed_head;
+			more = true;
+		}
 	}
 	return more;
 }
@@ -146,6 +151,17 @@ static bool route_byte(struct console_port *p, char c, bool *drop)
 	return *drop;
 }
 
+/* A BREAK that came while the shell had the input is behind the tail by now:
+ * nobody's. */
+static bool break_is_next(void)
+{
+	bool is = mux.typed_break && mux.typed_break_at == mux.typed_tail;
+
+	if (mux.typed_break && (s32)(mux.typed_break_at - mux.typed_tail) <= 0)
+		mux.typed_break = false;
+	return is;
+}
+
 /* Bring what was typed to the guest that has the input. True: go on soon. */
 static bool route(void)
 {
@@ -155,7 +171,13 @@ static bool route(void)
 	char c;
 
 	__atomic_store_n(&mux.held, false, __ATOMIC_RELAXED);
-	while (mux.typed_tail != mux.typed_head && budget--) {
+	for (;;) {
+		if (break_is_next()) {
+			console_port_type_break(p);
+			got = true;
+		}
+		if (mux.typed_tail == mux.typed_head || !budget--)
+			break;
 		c = mux.typed[mux.typed_tail % CONSOLE_TYPED_SIZE];
 		second = mux.escape && c == CONSOLE_ESCAPE;
 		if (mux.escape && !second)
@@ -191,6 +213,8 @@ bool console_pump(void)
 
 	if (mux.input != mux.shell)
 		more |= route();
+	else if (mux.typed_tail == mux.typed_head)
+		mux.typed_break = false; /* the shell knows no BREAK */
 	console_fill();
 	for (i = 0; i < mux.wires; i++)
 		console_drain_wire(mux.wire[i]);

@@ -29,6 +29,7 @@
 struct console_wire {
 	const char *name;
 	u32 (*rx)(char *buf, u32 max);	   /* bytes that have arrived; 0: none */
+	bool (*brk)(void);		   /* behind them, a BREAK; NULL: there are none */
 	u32 (*tx)(const char *buf, u32 n); /* takes as many as fit now */
 	/* the mux's own */
 	u64 sent;      /* position in the mux's output that this wire has reached */
@@ -54,7 +55,9 @@ struct console_port {
 	u64 written; /* bytes written ever */
 	u64 shown;   /* position up to which they went out */
 	u32 rx_head, rx_tail;
-	u64 rx_dropped; /* input bytes that found the ring full */
+	bool rx_break;	 /* a BREAK came at rx_break_at, before what was typed then */
+	u32 rx_break_at; /* a later one takes its place */
+	u64 rx_dropped;	 /* input bytes that found the ring full */
 	char rx[CONSOLE_RX_SIZE];
 };
 
@@ -82,6 +85,9 @@ void console_port_write(struct console_port *port, const char *s, u32 n);
 /* Any CPU. Bytes typed for this port, up to max. The shell's own port: only
  * while it has the focus. */
 u32 console_port_read(struct console_port *port, char *buf, u32 max);
+/* Any CPU. Is a BREAK the next thing to read? Then it has been read; bytes behind
+ * it are given only afterwards. The shell's port has none. */
+bool console_port_break(struct console_port *port);
 /* Any CPU. Is there something to read? */
 bool console_port_ready(struct console_port *port);
 /* Forget unread input (a VM starts anew). The scrollback stays. */

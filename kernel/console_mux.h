@@ -26,6 +26,8 @@ struct console_mux {
 	void (*on_return)(struct console_port *left);
 	u64 out_head; /* position behind the newest byte of out */
 	u32 typed_head, typed_tail;
+	bool typed_break; /* a BREAK came at typed_break_at */
+	u32 typed_break_at;
 	bool escape; /* Ctrl-] came; a second one may follow */
 	ns_t escape_since;
 	bool held; /* typed bytes wait for room in a port; atomic */
@@ -43,6 +45,7 @@ static inline ns_t console_now(void)
 /* console_port.c; any CPU */
 
 /* A typed byte for this port; false: no room. */
+void console_port_type_break(struct console_port *p); /* behind what was typed */
 bool console_port_type(struct console_port *p, char c) MUST_CHECK;
 /* Up to n bytes that have not been shown, no further than stop (0: no such
  * limit); lost: how many before them are gone. */

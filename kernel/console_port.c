@@ -60,7 +60,8 @@ u32 console_port_read(struct console_port *p, char *buf, u32 max)
 	if (p == mux.shell)
 		return mux.input == p ? typed_read(buf, max) : 0;
 	spin_lock(&p->lock);
-	while (n < max && p->rx_tail != p->rx_head)
+	while (n < max && p->rx_tail != p->rx_head &&
+	       !(p->rx_break && p->rx_break_at == p->rx_tail))
 		buf[n++] = p->rx[p->rx_tail++ % CONSOLE_RX_SIZE];
 	spin_unlock(&p->lock);
 	if (n && __atomic_load_n(&mux.held, __ATOMIC_RELAXED))
@@ -68,18 +69,39 @@ u32 console_port_read(struct console_port *p, char *buf, u32 max)
 	return n;
 }
 
+bool console_port_break(struct console_port *p)
+{
+	bool is;
+
+	spin_lock(&p->lock);
+	is = p->rx_break && p->rx_break_at == p->rx_tail;
+	p->rx_break &= !is;
+	spin_unlock(&p->lock);
+	return is;
+}
+
+void console_port_type_break(struct console_port *p)
+{
+	spin_lock(&p->lock);
+	p->rx_break = true;
+	p->rx_break_at = p->rx_head;
+	spin_unlock(&p->lock);
+}
+
 bool console_port_ready(struct console_port *p)
 {
 	if (p == mux.shell)
 		return mux.input == p && mux.typed_tail != mux.typed_head;
 	return __atomic_load_n(&p->rx_tail, __ATOMIC_RELAXED) !=
-	       __atomic_load_n(&p->rx_head, __ATOMIC_RELAXED);
+		       __atomic_load_n(&p->rx_head, __ATOMIC_RELAXED) ||
+	       __atomic_load_n(&p->rx_break, __ATOMIC_RELAXED);
 }
 
 void console_port_flush_rx(struct console_port *p)
 {
 	spin_lock(&p->lock);
 	p->rx_tail = p->rx_head;
+	p->rx_break = false;
 	spin_unlock(&p->lock);
 }
 

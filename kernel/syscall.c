@@ -82,7 +82,7 @@ static s64 sys_console_read(struct vcpu *v)
 	u32 n = console_port_read(&v->vm->port, (char *)&bytes, sizeof(bytes));
 
 	v->uctx.gpr[HV_RDX] = bytes;
-	return n;
+	return n || !console_port_break(&v->vm->port) ? n : ABI_CONSOLE_BREAK;
 }
 
 static s64 sys_timer(struct vcpu *v, u64 at)

@@ -82,19 +82,28 @@ void sys_console_write(const char *bytes, u32 n)
 	}
 }
 
-/* What the kernel gave and the caller had no room for, low byte first. */
+/* What the kernel gave and the caller had no room for, low byte first; a BREAK
+ * behind bytes that the caller got. */
 static u64 unread;
 static u32 unread_count;
+static bool unread_break;
 
 u32 sys_console_read(char *bytes, u32 max)
 {
 	u32 done = 0;
 
+	if (unread_break) {
+		unread_break = false;
+		return ABI_CONSOLE_BREAK;
+	}
 	while (done < max) {
 		if (!unread_count) {
 			s64 n = call(ABI_SYS_CONSOLE_READ, 0, 0, &unread);
 
-			if (n <= 0)
+			if (n == ABI_CONSOLE_BREAK && !done)
+				return ABI_CONSOLE_BREAK;
+			unread_break = n == ABI_CONSOLE_BREAK;
+			if (n <= 0 || unread_break)
 				break;
 			unread_count = (u32)n;
 		}
@@ -103,6 +112,11 @@ u32 sys_console_read(char *bytes, u32 max)
 		unread_count--;
 	}
 	return done;
+}
+
+bool sys_console_more(void)
+{
+	return unread_break;
 }
 
 void sys_timer(ns_t at)

@@ -32,7 +32,9 @@ int sys_set_state(void);
 void sys_log(const char *fmt, ...) PRINTF(1, 2);
 
 void sys_console_write(const char *bytes, u32 n); /* any n */
-u32 sys_console_read(char *bytes, u32 max);	  /* -> bytes stored; 0: no more */
+/* -> bytes stored; 0: no more; ABI_CONSOLE_BREAK: none, but a BREAK, and perhaps more. */
+u32 sys_console_read(char *bytes, u32 max);
+bool sys_console_more(void); /* a BREAK is known to be behind the bytes that it gave */
 
 /* One per VM; used by vmm/timer.c only. at: guest time, ~0: off. */
 void sys_timer(ns_t at);

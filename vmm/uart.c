@@ -155,7 +155,12 @@ static void rx_fill(void)
 				return;
 			uart.stash_at = 0;
 			uart.stash_count = sys_console_read(uart.stash, sizeof(uart.stash));
-			uart.more = uart.stash_count >= sizeof(uart.stash);
+			if (uart.stash_count == ABI_CONSOLE_BREAK) {
+				uart.stash_count = 0;
+				rx_put(0, LSR_BREAK);
+				continue;
+			}
+			uart.more = uart.stash_count >= sizeof(uart.stash) || sys_console_more();
 			if (!uart.stash_count)
 				return;
 		}

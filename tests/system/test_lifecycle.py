@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from harness import BUILD, LINUX_FILES, Machine, config, linux, vm
+from test_protection import QMP, Qmp
 
 VARIANT = BUILD / "test/BOOTX64.EFI"
 
@@ -157,11 +158,30 @@ def test_the_machine_waits_for_its_guests(buttons):
 @pytest.fixture(scope="module")
 def debian():
     with Machine(config(linux("alpha", 1, "192M", stop_timeout=30)), LINUX_FILES,
-                 memory=768) as m:
+                 memory=768, qemu_args=QMP) as m:
         with m.console("alpha") as c:
             c.expect(r"guest alpha up", 120)
             c.expect(r":~# ", 60)
         yield m
+
+
+def test_a_break_reaches_sysrq(debian):
+    qmp = Qmp(debian)
+
+    def send_break():
+        qmp.execute("human-monitor-command", **{"command-line": "chardev-send-break com1"})
+
+    with debian.console("alpha") as c:
+        c.send("echo x\r")
+        c.expect(r"\nx\r*\n")
+        send_break()
+        c.send("h")
+        c.expect("sysrq: HELP", 20)
+        assert "alpha" in c.run("hostname")
+    send_break()  # the shell does not care, and the guest does not get it later
+    assert "Bulkhead" in debian.command("version")
+    with debian.console("alpha") as c:
+        assert "HELP" not in c.run("echo h")
 
 
 def test_debian_powers_off(debian):

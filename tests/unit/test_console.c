@@ -105,6 +105,59 @@ static void guest_gets_input_and_line(void **state)
 	assert_string_equal(wire_said(), "old\nx\r\nkept\n");
 }
 
+/* A BREAK reaches the guest that has the line, where it came among the bytes. */
+static void breaks(void **state)
+{
+	(void)state;
+	console_focus(&alpha);
+	wire_said();
+	type("ab");
+	wires_fake[0].brk = true;
+	wire_said();
+	type("c");
+	wire_said();
+	assert_int_equal(ready_calls, 2);
+	assert_false(console_port_break(&alpha));
+	assert_string_equal(read_all(&alpha), "ab");
+	assert_true(console_port_ready(&alpha));
+	assert_true(console_port_break(&alpha));
+	assert_false(console_port_break(&alpha));
+	assert_string_equal(read_all(&alpha), "c");
+	/* nothing but that */
+	wires_fake[0].brk = true;
+	wire_said();
+	assert_int_equal(ready_calls, 3);
+	assert_true(console_port_ready(&alpha));
+	assert_int_equal(console_port_read(&alpha, alpha_memory, 1), 0);
+	assert_true(console_port_break(&alpha));
+	assert_false(console_port_ready(&alpha));
+	/* a VM that starts anew */
+	wires_fake[0].brk = true;
+	wire_said();
+	console_port_flush_rx(&alpha);
+	assert_false(console_port_break(&alpha));
+	/* the shell has none, and nobody gets it later */
+	console_focus(&shell);
+	wires_fake[0].brk = true;
+	type("version");
+	wire_said();
+	assert_false(console_port_break(&shell));
+	assert_string_equal(read_all(&shell), "version");
+	wire_said();
+	console_focus(&alpha);
+	type("d");
+	wire_said();
+	assert_false(console_port_break(&alpha));
+	assert_string_equal(read_all(&alpha), "d");
+	/* it does not keep Ctrl-] from being seen */
+	wires_fake[0].brk = true;
+	type("\x1d");
+	wire_said();
+	wire_now += CONSOLE_ESCAPE_NS;
+	wire_said();
+	assert_ptr_equal(console_focused(), &shell);
+}
+
 static void escape_then_a_command(void **state)
 {
 	(void)state;
@@ -388,6 +441,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(shell_has_the_line, two_wires),
 		cmocka_unit_test_setup(guest_gets_input_and_line, two_wires),
+		cmocka_unit_test_setup(breaks, two_wires),
 		cmocka_unit_test_setup(escape_then_a_command, two_wires),
 		cmocka_unit_test_setup(escape_twice_is_one, two_wires),
 		cmocka_unit_test_setup(escape_without_a_clock, two_wires),

@@ -243,6 +243,16 @@ static void console_bytes(void **state)
 	assert_memory_equal(&world.results2[0], "typed by", 8);
 	assert_int_equal(call(ABI_SYS_CONSOLE_READ, 0, 0, 0), 3);
 	assert_int_equal(world.results2[0], 'e' << 16 | 'm' << 8 | ' ');
+	/* a BREAK between bytes */
+	p->rx_tail = 0;
+	p->rx_break = true;
+	p->rx_break_at = 5;
+	assert_int_equal(call(ABI_SYS_CONSOLE_READ, 0, 0, 0), 5);
+	assert_memory_equal(&world.results2[0], "typed", 5);
+	assert_int_equal(call(ABI_SYS_CONSOLE_READ, 0, 0, 0), ABI_CONSOLE_BREAK);
+	assert_int_equal(world.results2[0], 0);
+	assert_int_equal(call(ABI_SYS_CONSOLE_READ, 0, 0, 0), 6);
+	assert_int_equal(call(ABI_SYS_CONSOLE_READ, 0, 0, 0), 0);
 }
 
 static void the_timer(void **state)

@@ -72,6 +72,41 @@ static void test_registers(void **state)
 	assert_int_equal(in8(MSR) & 0xf0, 0xb0);
 }
 
+/* A BREAK: a null byte with LSR.BI, told by a line status interrupt (PC16550D, 8.4). */
+static void test_break(void **state)
+{
+	(void)state;
+	out8(IIR, 0x01);
+	out8(IER, 0x05);
+	out8(MCR, 0x08);
+	fake.in_break = true;
+	input("t");
+	assert_int_equal(in8(IIR), 0xc6);
+	assert_int_equal(in8(LSR), 0xf1); /* FIFO error, BI, data, no framing error */
+	assert_int_equal(in8(LSR) & 0x1e, 0);
+	assert_int_equal(in8(DATA), 0);
+	assert_int_equal(in8(LSR), 0x61);
+	assert_int_equal(in8(DATA), 't');
+	assert_int_equal(in8(IIR), 0xc1);
+	/* behind bytes */
+	fake.more_breaks = true;
+	input("uv");
+	assert_int_equal(in8(DATA), 'u');
+	assert_int_equal(in8(LSR) & 0x9f, 0x81);
+	assert_int_equal(in8(DATA), 'v');
+	assert_int_equal(in8(LSR) & 0x9f, 0x91);
+	assert_int_equal(in8(DATA), 0);
+	assert_int_equal(in8(LSR), 0x60);
+	/* alone, and without FIFO or interrupt */
+	out8(IIR, 0);
+	out8(IER, 0);
+	fake.in_break = true;
+	input("");
+	assert_int_equal(in8(LSR), 0x71);
+	assert_int_equal(in8(DATA), 0);
+	assert_int_equal(in8(LSR), 0x60);
+}
+
 static void test_linux_probe(void **state)
 {
 	(void)state;
@@ -349,6 +384,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_registers, setup),
+		cmocka_unit_test_setup(test_break, setup),
 		cmocka_unit_test_setup(test_linux_probe, setup),
 		cmocka_unit_test_setup(test_transmit, setup),
 		cmocka_unit_test_setup(test_transmit_interrupt, setup),

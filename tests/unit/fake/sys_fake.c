@@ -154,10 +154,21 @@ u32 sys_console_read(char *bytes, u32 max)
 {
 	u32 n = fake.in_len < max ? fake.in_len : max;
 
+	if (fake.in_break) {
+		fake.in_break = false;
+		return ABI_CONSOLE_BREAK;
+	}
 	memcpy(bytes, fake.in, n);
 	memmove(fake.in, fake.in + n, fake.in_len - n);
 	fake.in_len -= n;
 	return n;
+}
+
+bool sys_console_more(void)
+{
+	fake.in_break |= fake.more_breaks;
+	fake.more_breaks = false;
+	return fake.in_break;
 }
 
 void sys_timer(ns_t at)

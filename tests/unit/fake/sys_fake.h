@@ -24,6 +24,8 @@ struct sys_fake {
 	u32 out_len;
 	char in[512]; /* console input that waits: set .in and .in_len */
 	u32 in_len;
+	bool in_break;	  /* a BREAK comes before .in ... */
+	bool more_breaks; /* ... and one more, once .in is read */
 
 	u64 timer; /* last sys_timer(), ~0: off */
 	u32 timer_calls;

@@ -52,8 +52,16 @@ static u32 tx1(const char *buf, u32 n)
 	return tx(&wires_fake[1], buf, n);
 }
 
+static bool brk0(void)
+{
+	bool is = wires_fake[0].brk && wires_fake[0].in_pos == wires_fake[0].in_len;
+
+	wires_fake[0].brk &= !is;
+	return is;
+}
+
 struct console_wire wire_fake[2] = {
-	{ .name = "fake0", .rx = rx0, .tx = tx0 },
+	{ .name = "fake0", .rx = rx0, .brk = brk0, .tx = tx0 },
 	{ .name = "fake1", .rx = rx1, .tx = tx1 },
 };
 

@@ -15,6 +15,7 @@ struct wire_fake {
 	u32 room; /* bytes that it still takes; ~0u: any number */
 	char in[32768];
 	u32 in_len, in_pos;
+	bool brk; /* a BREAK behind all that is typed */
 	u32 tx_calls;
 };
 
