@@ -277,7 +277,7 @@ void emulate_mmio(struct abi_vcpu *v)
 		sys_fail("page table in device memory: guest-physical %lx, RIP %lx", v->gpa,
 			 v->rip);
 	if (unlikely(v->fetch))
-		sys_fail("execution in device memory: guest-physical %lx, RIP %lx", v->gpa, v->rip);
+		fetch_fail(v, "execution in device memory");
 
 	in = fetch_insn(v);
 	if (likely(in->op == OP_MOV && (in->dst == OPND_MEM || in->src == OPND_MEM))) {

@@ -43,7 +43,7 @@ static const u8 *code_ptr(struct abi_vcpu *v, gva_t lin)
 	}
 	p = guest_ptr(w.gpa, 1);
 	if (!p)
-		sys_fail("code outside RAM: RIP %lx, guest-physical %lx", v->rip, w.gpa);
+		fetch_fail(v, "code outside RAM");
 	return p;
 }
 
@@ -168,6 +168,7 @@ void fetch_fail(struct abi_vcpu *v, const char *what)
 			break;
 		str_format(text + 3 * i, 4, " %02x", *p);
 	}
-	sys_fail("%s at RIP %lx, guest-physical %lx, %u-bit code:%s", what, v->rip, v->gpa,
-		 16u << mode, text);
+	sys_log("%s at RIP %lx, guest-physical %lx, %u-bit code:%s", what, v->rip, v->gpa,
+		16u << mode, text);
+	finish_fault(VEC_UD, 0, 0);
 }

@@ -27,7 +27,7 @@ static inline enum insn_mode fetch_mode(const struct abi_vcpu *v)
 
 /*
  * Valid until the next fetch. Ends the upcall if the fetch faults (#PF, #GP),
- * or stops the VM if the bytes cannot be had or decoded.
+ * or if the bytes cannot be had or decoded (fetch_fail).
  */
 const struct insn *fetch_insn(struct abi_vcpu *v);
 
@@ -37,7 +37,11 @@ const struct insn *fetch_insn(struct abi_vcpu *v);
  */
 NORETURN void fetch_stale(const struct abi_vcpu *v);
 
-/* Stops the VM, logging what could not be done and the instruction's bytes. */
+/*
+ * #UD for the guest, and a line in the log: what could not be done, and the
+ * instruction's bytes. A process of the guest that may touch a device must not
+ * be able to end the whole VM.
+ */
 NORETURN void fetch_fail(struct abi_vcpu *v, const char *what);
 
 #endif

@@ -124,6 +124,13 @@ static void expect_stop(const char *text)
 	assert_non_null(strstr(fake.log, text));
 }
 
+static void expect_undefined(const char *text)
+{
+	assert_int_equal(fake.stop_count, 0);
+	expect(ABI_FIN_FAULT, VEC_UD, 0, 0);
+	assert_non_null(strstr(fake.log, text));
+}
+
 static void test_lapic(void **state)
 {
 	(void)state;
@@ -515,11 +522,12 @@ static void test_stops(void **state)
 	(void)state;
 	CODE_BYTES("\x0f\x11\x03\x90"); /* movups [rbx], xmm0 */
 	mmio();
-	expect_stop("cannot decode at RIP 1000, guest-physical d0000000, 64-bit code: 0f 11 03 90");
+	expect_undefined("cannot decode at RIP 1000, guest-physical d0000000, "
+			 "64-bit code: 0f 11 03 90");
 	setup(NULL);
 	CODE_BYTES("\xd1\x23"); /* shl dword [rbx] */
 	mmio();
-	expect_stop("cannot emulate at RIP 1000");
+	expect_undefined("cannot emulate at RIP 1000");
 	setup(NULL);
 	v->walk = 1;
 	mmio();
@@ -527,11 +535,11 @@ static void test_stops(void **state)
 	setup(NULL);
 	v->fetch = 1;
 	mmio();
-	expect_stop("execution in device memory");
+	expect_undefined("execution in device memory");
 	setup(NULL);
 	v->rip = 0xd0000000;
 	mmio();
-	expect_stop("code outside RAM");
+	expect_undefined("code outside RAM");
 }
 
 static void test_skip(void **state)
