@@ -101,6 +101,7 @@ void svm_set_state(struct hv_vcpu *v, const struct hv_state *s)
 	b->idtr.limit = s->idtr_limit;
 	b->cr0 = s->cr0;
 	b->cr2 = s->cr2;
+	write_cr2(s->cr2); /* see load() in svm.c */
 	b->cr3 = s->cr3;
 	b->cr4 = s->cr4;
 	v->tpr = s->cr8 & 0xf;
@@ -152,7 +153,10 @@ void svm_set_cr(struct hv_vcpu *v, u32 nr, u64 value)
 		b->cr0 = value;
 		efer_in(b, efer);
 		break;
-	case 2: b->cr2 = value; break;
+	case 2:
+		b->cr2 = value;
+		write_cr2(value); /* see load() in svm.c */
+		break;
 	case 3:
 		b->cr3 = value;
 		v->flush = 1;
