@@ -160,6 +160,7 @@ enum abi_upcall {
 #define ABI_EV_TIMER 1u	       /* the time given to SYS_TIMER has come */
 #define ABI_EV_CONSOLE 2u      /* SYS_CONSOLE_READ has bytes */
 #define ABI_EV_POWER_BUTTON 4u /* press it; SYS_STOP(UNHEARD) if the guest does not listen */
+#define ABI_EV_TSC 8u	       /* the guest moved its TSC: struct abi_vm.tsc_offset changed */
 
 /* The page shared by kernel and monitor, one per vCPU. The kernel keeps its
  * own copy of whatever it must trust; the monitor may scribble here at will. */

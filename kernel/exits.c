@@ -85,6 +85,10 @@ void vcpu_update_tsc(struct vcpu *v)
 	hv->set_tsc_offset(&v->hv, v->tsc_offset);
 	lapic_tsc_moved(&v->lapic, v->tsc_offset - old);
 	set_timer(v);
+	if (v->tsc_offset != old) { /* before the guest can look at its clock */
+		__atomic_fetch_or(&v->events, ABI_EV_TSC, __ATOMIC_RELAXED);
+		vcpu_request(v, VCPU_REQ_UPCALL);
+	}
 }
 
 /* ------------------------------------------------------------ MSRs */

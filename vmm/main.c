@@ -113,6 +113,8 @@ static void do_events(u32 events)
 		uart_console_event();
 	if (events & ABI_EV_POWER_BUTTON && !pm_power_button())
 		sys_stop(ABI_STOP_UNHEARD, 0);
+	if (events & ABI_EV_TSC)
+		pvclock_tsc_moved();
 }
 
 void upcall(struct abi_vcpu *page)

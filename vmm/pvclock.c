@@ -2,7 +2,8 @@
  * KVM's paravirtual clock, MSRs 0x4B564D00/01 and their older numbers. Guest
  * time and guest TSC are both linear in the host's TSC with factors that are
  * fixed for the VM's life, so one structure, written at registration, stays
- * true: it counts from guest time 0. No lock: upcalls of a VM never overlap.
+ * true until the guest moves its TSC: it counts from guest time 0. No lock:
+ * upcalls of a VM never overlap.
  */
 #include "vmm/pvclock.h"
 
@@ -69,8 +70,9 @@ static void write_wall(gpa_t gpa)
 	publish(gpa, &wall, sizeof(wall));
 }
 
-static void write_system(gpa_t gpa)
+static void write_system(u64 msr)
 {
+	gpa_t gpa = msr & ~(u64)SYSTEM_ENABLE;
 	struct pvclock_time time = {
 		.tsc_timestamp = vm->tsc_base + vm->tsc_offset,
 		.tsc_to_system_mul = vm->tsc_mul,
@@ -78,7 +80,8 @@ static void write_system(gpa_t gpa)
 		.flags = FLAG_STABLE,
 	};
 
-	publish(gpa, &time, sizeof(time));
+	if (msr & SYSTEM_ENABLE && !(msr & 2))
+		publish(gpa, &time, sizeof(time));
 }
 
 static u32 slot(void)
@@ -90,6 +93,11 @@ void pvclock_init(void)
 {
 	wall_msr = 0;
 	memset(system_msr, 0, sizeof(system_msr));
+}
+
+void pvclock_tsc_moved(void)
+{
+	write_system(system_msr[slot()]);
 }
 
 bool pvclock_rdmsr(u32 msr, u64 *value)
@@ -115,8 +123,7 @@ bool pvclock_wrmsr(u32 msr, u64 value)
 	case MSR_SYSTEM:
 	case MSR_SYSTEM_OLD:
 		system_msr[slot()] = value;
-		if (value & SYSTEM_ENABLE && !(value & 2))
-			write_system(value & ~(u64)SYSTEM_ENABLE);
+		write_system(value);
 		return true;
 	default: return false;
 	}

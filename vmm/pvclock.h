@@ -13,4 +13,7 @@ void pvclock_init(void); /* nothing registered */
 bool pvclock_rdmsr(u32 msr, u64 *value);
 bool pvclock_wrmsr(u32 msr, u64 value);
 
+/* ABI_EV_TSC: the structure of this vCPU, if it has registered one, is written anew. */
+void pvclock_tsc_moved(void);
+
 #endif

@@ -150,6 +150,38 @@ static void test_outside_ram(void **state)
 	assert_true(pvclock_wrmsr(SYSTEM, 0x1001));
 }
 
+/* The structure follows a TSC that was set, its version too; an unregistered one
+ * is not written. */
+static void test_tsc_moved(void **state)
+{
+	u64 before, left = 2;
+
+	(void)state;
+	fake_vm.tsc_mul = 1u << 31;
+	fake_vm.tsc_shift = 1;
+	fake_vm.tsc_base = 1000;
+	fake_vm.tsc_offset = 0ull - 1000;
+	fake.tsc = 5000000;
+	pvclock_tsc_moved();
+	assert_true(pvclock_wrmsr(SYSTEM, 0x1001));
+	assert_int_equal(at32(0x1000), 2);
+	before = clock_at(0x1000, guest_tsc());
+	fake_vm.tsc_offset += 0x7000000000000000;
+	assert_int_not_equal(clock_at(0x1000, guest_tsc()), before);
+	pvclock_tsc_moved();
+	assert_int_equal(clock_at(0x1000, guest_tsc()), before);
+	assert_int_equal(at32(0x1000), 4);
+	fake_vm.tsc_offset -= 0x7000000000001234; /* behind where it began */
+	pvclock_tsc_moved();
+	assert_int_equal(clock_at(0x1000, guest_tsc()), before);
+	/* switched off: what lies there is the guest's */
+	pvclock_wrmsr(SYSTEM, 0x1000);
+	memcpy(guest_base + 0x1000, &left, sizeof(left));
+	pvclock_tsc_moved();
+	assert_int_equal(at64(0x1000), left);
+	assert_int_equal(at64(0), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -158,6 +190,7 @@ int main(void)
 		cmocka_unit_test_setup(test_read_back, setup),
 		cmocka_unit_test_setup(test_not_enabled, setup),
 		cmocka_unit_test_setup(test_outside_ram, setup),
+		cmocka_unit_test_setup(test_tsc_moved, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

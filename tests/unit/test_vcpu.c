@@ -335,6 +335,7 @@ static void deadlines_cannot_wrap(void **state)
 			world_forget();
 			v->msrs.tsc_adjust = values[n];
 			vcpu_update_tsc(v);
+			world_finish(ABI_FIN_NONE, 0, 0, 0); /* the monitor hears of it */
 			v->hv.gpr[HV_RAX] = (u32)values[i];
 			v->hv.gpr[HV_RDX] = values[i] >> 32;
 			world_exit(EXIT(WRMSR, .insn_len = 2, .msr.index = MSR_TSC_DEADLINE));
@@ -404,6 +405,8 @@ static void wrmsr_value(u32 index, u64 value)
 	v->hv.gpr[HV_RAX] = 0xabcd000000000000 | (u32)value; /* upper halves are ignored */
 	v->hv.gpr[HV_RDX] = 0xdcba000000000000 | value >> 32;
 	world_exit(EXIT(WRMSR, .insn_len = 2, .msr.index = index));
+	if (index == MSR_TSC || index == MSR_TSC_ADJUST)
+		world_finish(ABI_FIN_NONE, 0, 0, 0); /* of the event that follows */
 	world_run();
 }
 
@@ -479,20 +482,44 @@ static void the_tsc_moves(void **state)
 
 	(void)state;
 	wrmsr_value(MSR_TSC_ADJUST, 5000);
-	expect_done();
+	assert_int_equal(world_entered()->rip, 0x1002);
 	assert_int_equal(v->tsc_offset, base + 5000);
 	assert_int_equal(world_area(v)->tsc_offset, base + 5000);
 	assert_int_equal(v->vm->page->tsc_offset, base + 5000);
 	rdmsr_of(MSR_TSC_ADJUST);
 	assert_int_equal(edx_eax(), 5000);
 	wrmsr_value(MSR_TSC, 0x123456789abc);
-	expect_done();
 	assert_in_range(vcpu_guest_tsc(v, hw.tsc), 0x123456789abc, 0x123456789abc + 1000);
 	rdmsr_of(MSR_TSC);
 	assert_in_range(edx_eax(), 0x123456789abc, 0x123456789abc + 2000);
 	/* and ADJUST shows what was added, mod 2^64 */
 	rdmsr_of(MSR_TSC_ADJUST);
 	assert_int_equal(edx_eax(), v->tsc_offset - base);
+}
+
+/* The monitor publishes a clock by the TSC: it is told before the guest goes on. */
+static void the_monitor_hears_of_a_tsc_move(void **state)
+{
+	static const u32 msrs[] = { MSR_TSC, MSR_TSC_ADJUST };
+
+	(void)state;
+	for (u32 i = 0; i < 2; i++) {
+		world_forget();
+		v->hv.gpr[HV_RAX] = 12345 + i;
+		v->hv.gpr[HV_RDX] = 0;
+		world_exit(EXIT(WRMSR, .insn_len = 2, .msr.index = msrs[i]));
+		world_finish(ABI_FIN_NONE, 0, 0, 0);
+		world_run();
+		assert_int_equal(world.upcall_count, 1);
+		assert_int_equal(world.reasons[0], ABI_UP_EVENT);
+		assert_int_equal(v->page->events, ABI_EV_TSC);
+		assert_int_equal(world.entry_count, 2);
+	}
+	/* the same value again moves nothing */
+	world_forget();
+	world_exit(EXIT(WRMSR, .insn_len = 2, .msr.index = MSR_TSC_ADJUST));
+	world_run();
+	assert_int_equal(world.upcall_count, 0);
 }
 
 /* The counting LAPIC timer knows nothing of the TSC. */
@@ -1328,6 +1355,7 @@ int main(void)
 		T(state_msrs),
 		T(efer_is_checked),
 		T(the_tsc_moves),
+		T(the_monitor_hears_of_a_tsc_move),
 		T(a_moving_tsc_keeps_the_timer),
 		T(tsc_aux_follows),
 		T(xsetbv_is_checked),
