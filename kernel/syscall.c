@@ -149,8 +149,7 @@ static s64 sys_lapic_read(struct vcpu *v, u64 offset)
 		return ABI_EINVAL;
 	v->uctx.gpr[HV_RDX] = 0xffffffff;
 	if (lapic_mmio(&v->lapic))
-		v->uctx.gpr[HV_RDX] =
-			lapic_read(&v->lapic, (u32)offset, vcpu_guest_tsc(v, rdtsc()));
+		v->uctx.gpr[HV_RDX] = vcpu_lapic_read(v, (u32)offset, rdtsc());
 	return ABI_OK;
 }
 

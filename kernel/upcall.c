@@ -211,7 +211,7 @@ static NOINLINE bool finish_lapic_read(struct vcpu *v, u64 offset, u64 gpr, u64 
 	if (offset >= LAPIC_MMIO_SIZE || gpr > ABI_NO_GPR || len > 15)
 		return false;
 	if (lapic_mmio(&v->lapic))
-		value = lapic_read(&v->lapic, (u32)offset, vcpu_guest_tsc(v, v->tsc_mark));
+		value = vcpu_lapic_read(v, (u32)offset, v->tsc_mark);
 	if (gpr != ABI_NO_GPR)
 		v->hv.gpr[gpr] = value;
 	vcpu_advance(v, (u32)len);

@@ -175,6 +175,16 @@ static inline void vcpu_inject_gp(struct vcpu *v)
 {
 	vcpu_inject(v, 13, true, 0);
 }
+/* A LAPIC register by its MMIO offset. One that does not exist raises the error
+ * interrupt: the only effect that a read has. */
+static inline u32 vcpu_lapic_read(struct vcpu *v, u32 offset, u64 host_tsc)
+{
+	u32 value = lapic_read(&v->lapic, offset, vcpu_guest_tsc(v, host_tsc));
+
+	if (unlikely(v->lapic.esr_pending))
+		vcpu_request(v, VCPU_REQ_EVENT);
+	return value;
+}
 /* What a LAPIC write asked for (enum lapic_effect). */
 void vcpu_lapic_effects(struct vcpu *v, u32 effects);
 /* Guest writes of control registers, checked; false: #GP was queued. */

@@ -977,6 +977,28 @@ static void lapic_accesses(void **state)
 	assert_int_equal(v->lapic.tpr, 0x60);
 }
 
+/* A register that does not exist, with the error LVT on: not at some later exit. */
+static void a_bad_lapic_read_interrupts_at_once(void **state)
+{
+	(void)state;
+	v->lapic.lvt[LVT_ERROR] = 0x61;
+	world_exit(EXIT(NPF, .npf.gpa = 0xfee00040));
+	world_finish(ABI_FIN_LAPIC_READ, 0x40, ABI_R9, 6);
+	world_run();
+	expect_event(&world.entries[1].inject, HV_EVENT_EXTINT, 0x61);
+	/* and by the other call that reads one */
+	world_forget();
+	v->lapic.isr_top = -1;
+	v->lapic.ppr = 0;
+	v->lapic.esr_pending = 0;
+	v->events = ABI_EV_TIMER;
+	vcpu_request(v, VCPU_REQ_UPCALL);
+	world_call(ABI_SYS_LAPIC_READ, 0x40, 0, 0);
+	world_finish(ABI_FIN_NONE, 0, 0, 0);
+	world_run();
+	expect_event(&world_entered()->inject, HV_EVENT_EXTINT, 0x61);
+}
+
 static void an_instruction_of_unknown_length(void **state)
 {
 	(void)state;
@@ -1378,6 +1400,7 @@ int main(void)
 		T(debug_registers),
 		T(msrs_of_the_monitor),
 		T(lapic_accesses),
+		T(a_bad_lapic_read_interrupts_at_once),
 		T(an_instruction_of_unknown_length),
 		T(only_fitting_ends_are_taken),
 		T(bad_arguments_of_finish),
