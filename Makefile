@@ -48,7 +48,7 @@ ifneq ($(VARIANT),) # what replaces nothing; sort drops what is named twice
 KERNEL_SRC := $(sort $(KERNEL_SRC) $(wildcard tests/variant/arch/*.c tests/variant/kernel/*.c))
 VMM_SRC := $(sort $(VMM_SRC) $(wildcard tests/variant/vmm/*.c))
 endif
-LOADER_SRC := $(sort $(wildcard boot/efi_*.c)) boot/ranges.c boot/paging.c boot/wall_time.c \
+LOADER_SRC := $(sort $(wildcard boot/efi_*.c)) boot/ranges.c boot/paging.c kernel/wall_time.c \
 	arch/vmx/caps.c boot/efi_switch.S kernel/config.c kernel/string.c kernel/print.c \
 	kernel/crashlog.c
 

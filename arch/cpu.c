@@ -81,17 +81,6 @@ bool cpu_has(enum cpu_feature f)
 	return features[f];
 }
 
-const char *cpu_feature_name(enum cpu_feature f)
-{
-	static const char *const names[CPU_FEATURE_COUNT] = {
-#define X(name, leaf, sub, reg, bit) #name,
-		CPU_FEATURES(X)
-#undef X
-	};
-
-	return names[f];
-}
-
 u32 cpu_phys_bits(void)
 {
 	return phys_bits;

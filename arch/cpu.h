@@ -95,7 +95,6 @@ enum cpu_feature {
 };
 
 bool cpu_has(enum cpu_feature f);
-const char *cpu_feature_name(enum cpu_feature f);
 /* Fills buf (48 bytes and NUL) with CPUID's brand string, or the vendor's name. */
 void cpu_brand(char buf[49]);
 u32 cpu_phys_bits(void);

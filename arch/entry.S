@@ -242,21 +242,6 @@ syscall_entry:
 	RETURN_FROM_USER_RUN
 	.size syscall_entry, . - syscall_entry
 
-/* bool user_copy_raw(void *to, const void *from, u64 n): false after a fault */
-	.globl user_copy_raw
-	.type user_copy_raw, @function
-user_copy_raw:
-	movq %rdx, %rcx
-	xorl %eax, %eax
-10:	rep movsb
-	movl $1, %eax
-11:	ret
-	.size user_copy_raw, . - user_copy_raw
-	.pushsection extable, "a", @progbits
-	.balign 4
-	.long 10b - ., 11b - .
-	.popsection
-
 /* -------------------------------------------------------------- set-up */
 
 /* void cpu_load_segments(const void *gdt_pointer): GDT, CS, the rest null, TR */

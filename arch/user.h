@@ -45,8 +45,4 @@ enum user_exit user_run(struct user_ctx *ctx);
 /* Of this CPU's last USER_FAULT. */
 const struct user_fault *user_fault(void);
 
-/* ERR_FAULT when a byte is not mapped or not the user's; then an unknown part was copied. */
-enum err user_copy_from(void *to, u64 user, u64 size) MUST_CHECK;
-enum err user_copy_to(u64 user, const void *from, u64 size) MUST_CHECK;
-
 #endif

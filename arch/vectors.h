@@ -11,11 +11,10 @@
 #define VEC_PIC_LAST 0x2f
 #define VEC_DEVICE_FIRST 0x30
 #define VEC_DEVICE_LAST 0xef
-#define VEC_TIMER 0xf0	   /* the local APIC's timer */
-#define VEC_KICK 0xf1	   /* look at your requests */
-#define VEC_SHOOTDOWN 0xf2 /* flush TLBs */
-#define VEC_HALT 0xf3	   /* panic elsewhere: stop */
-#define VEC_ERROR 0xfe	   /* the local APIC's error interrupt */
+#define VEC_TIMER 0xf0 /* the local APIC's timer */
+#define VEC_KICK 0xf1  /* look at your requests */
+#define VEC_HALT 0xf3  /* panic elsewhere: stop */
+#define VEC_ERROR 0xfe /* the local APIC's error interrupt */
 #define VEC_SPURIOUS 0xff
 
 #endif

@@ -23,7 +23,7 @@
 /* Kinds of memory after ExitBootServices; sorted, page-aligned, no overlaps. */
 enum boot_mem {
 	BOOT_MEM_FREE = 1, /* conventional and boot-services memory: the pool */
-	BOOT_MEM_LOADER,   /* boot_info, loader page tables: free once main() is done with them */
+	BOOT_MEM_LOADER,   /* boot_info, which is kept, and loader page tables: see main.c */
 	BOOT_MEM_KERNEL,   /* the kernel's image */
 	BOOT_MEM_FILE,	   /* monitor image, symbols and files from the ESP: kept */
 	BOOT_MEM_ACPI,	   /* ACPI reclaim: kept readable */

@@ -6,7 +6,7 @@
 #include "boot/efi_loader.h"
 
 #include "arch/x86.h"
-#include "boot/wall_time.h"
+#include "kernel/wall_time.h"
 #include "kernel/print.h"
 #include "kernel/string.h"
 

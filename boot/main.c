@@ -119,6 +119,8 @@ static void start_memory(void)
 		else if (r->kind == BOOT_MEM_FILE)
 			facts.files += r->size;
 		else if (r->kind == BOOT_MEM_KERNEL || r->kind == BOOT_MEM_LOADER)
+			/* the latter is kept: boot_info lies in it, and the rest is less than
+			 * the pool's unit of 2 MiB */
 			facts.image += r->size;
 		else if (r->kind == BOOT_MEM_ACPI)
 			facts.firmware += r->size;

@@ -372,8 +372,3 @@ void acpi_parse(hpa_t rsdp, acpi_map_fn *map, struct acpi_info *out)
 		out->ioapic_count = 1;
 	}
 }
-
-struct acpi_irq acpi_isa_irq(const struct acpi_info *info, u32 irq)
-{
-	return irq < 16 ? info->isa[irq] : (struct acpi_irq){ .gsi = irq };
-}

@@ -68,9 +68,6 @@ struct acpi_info {
 /* Memory at pa, readable for size bytes, or NULL; called with growing sizes. */
 typedef const void *acpi_map_fn(hpa_t pa, size_t size);
 
-/* The GSI and its kind of an ISA interrupt (0..15). */
-struct acpi_irq acpi_isa_irq(const struct acpi_info *info, u32 irq);
-
 /* Never fails: out holds what could be found, and constants for the rest. */
 void acpi_parse(hpa_t rsdp, acpi_map_fn *map, struct acpi_info *out);
 

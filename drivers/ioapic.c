@@ -64,11 +64,6 @@ void ioapic_init(const struct acpi_info *acpi)
 	}
 }
 
-u32 ioapic_count(void)
-{
-	return chip_count;
-}
-
 static bool find(u32 gsi, u32 *chip, u32 *pin)
 {
 	for (u32 i = 0; i < chip_count; i++) {
@@ -92,12 +87,4 @@ enum err ioapic_route(u32 gsi, u8 vector, u32 apic_id, bool level, bool low)
 	set_entry(chip, pin,
 		  (u64)apic_id << 56 | vector | (level ? ENTRY_LEVEL : 0) | (low ? ENTRY_LOW : 0));
 	return OK;
-}
-
-void ioapic_mask(u32 gsi)
-{
-	u32 chip, pin;
-
-	if (find(gsi, &chip, &pin))
-		set_entry(chip, pin, ENTRY_MASKED);
 }

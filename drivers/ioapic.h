@@ -11,9 +11,7 @@ struct acpi_info;
 
 /* Maps and masks every IOAPIC of the MADT, or the PC's one at 0xFEC00000. */
 void ioapic_init(const struct acpi_info *acpi);
-u32 ioapic_count(void);
 /* ERR_NODEV when no IOAPIC has that GSI, ERR_INVAL for an APIC id that it cannot address. */
 enum err ioapic_route(u32 gsi, u8 vector, u32 apic_id, bool level, bool low) MUST_CHECK;
-void ioapic_mask(u32 gsi);
 
 #endif

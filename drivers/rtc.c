@@ -4,6 +4,7 @@
  */
 #include "drivers/rtc.h"
 #include "arch/x86.h"
+#include "kernel/wall_time.h"
 
 #define TRIES 10u
 #define UPDATE_POLLS 20000u
@@ -33,16 +34,6 @@ static u8 cmos(u8 reg)
 static u32 from_bcd(u32 v)
 {
 	return (v & 15) + (v >> 4) * 10;
-}
-
-s64 rtc_seconds(u32 year, u32 month, u32 day, u32 hour, u32 minute, u32 second)
-{
-	/* the year begins in March here, so that the leap day is its last */
-	u32 y = month <= 2 ? year - 1 : year;
-	u32 m = (month + 9) % 12;
-	s64 days = (s64)y * 365 + y / 4 - y / 100 + y / 400 + (m * 153 + 2) / 5 + day - 1;
-
-	return (days - 719468) * 86400 + hour * 3600 + minute * 60 + second;
 }
 
 static void read_all(u8 v[6])
@@ -89,8 +80,7 @@ s64 rtc_read(void)
 		v[i] = status & B_BINARY ? a[i] : from_bcd(a[i]);
 	if (!(status & B_24H))
 		v[2] = v[2] % 12 + (pm ? 12 : 0);
-	if (v[0] > 59 || v[1] > 59 || v[2] > 23 || v[3] < 1 || v[3] > 31 || v[4] < 1 || v[4] > 12 ||
-	    v[5] > 99)
+	if (v[5] > 99)
 		return 0;
-	return rtc_seconds(2000 + v[5], v[4], v[3], v[2], v[1], v[0]);
+	return wall_time(2000 + v[5], v[4], v[3], v[2], v[1], v[0]);
 }

@@ -8,7 +8,5 @@
 
 /* Seconds since 1970 UTC; 0 when there is no believable clock. Bounded. */
 s64 rtc_read(void);
-/* Days and time of day to seconds since 1970; pure, proleptic Gregorian. */
-s64 rtc_seconds(u32 year, u32 month, u32 day, u32 hour, u32 minute, u32 second);
 
 #endif

@@ -66,41 +66,6 @@ static u8 line_status(void)
 	return lsr;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
-enum err uart_parse(const char *name, u16 *port)
-{
-	static const u16 com[4] = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 };
-	u32 value = 0;
-
-	if (strncmp(name, "com", 3) == 0 && name[3] >= '1' && name[3] <= '4' && !name[4]) {
-		*port = com[name[3] - '1'];
-		return OK;
-	}
-	if (strncmp(name, "io:0x", 5) != 0 || !name[5])
-		return ERR_INVAL;
-	for (const char *p = name + 5; *p; p++) {
-		int digit = hex_digit(*p);
-
-		if (digit < 0 || p - name > 8)
-			return ERR_INVAL;
-		value = value << 4 | (u32)digit;
-	}
-	if (value == 0 || value > 0xfff8)
-		return ERR_INVAL;
-	*port = (u16)value;
-	return OK;
-}
-
 int uart_isa_irq(u16 port)
 {
 	switch (port) {

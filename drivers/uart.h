@@ -8,8 +8,6 @@
 
 #include "arch/types.h"
 
-/* "com1".."com4" or "io:0x…" to a port. ERR_INVAL. Pure. */
-enum err uart_parse(const char *name, u16 *port) MUST_CHECK;
 /* ISA interrupt of a standard port, or -1. */
 int uart_isa_irq(u16 port);
 

@@ -145,9 +145,7 @@ struct abi_state {
 	X(RDMSR)      /* .msr: FINISH_MSR with the value, or _FAULT */ \
 	X(WRMSR)      /* .msr .value: FINISH_MSR (value unused), or _FAULT */ \
 	X(INTACK)     /* the PIC's INTR is deliverable: FINISH_INTACK with the vector */ \
-	X(EOI)	      /* .vector, level-triggered, was ended: FINISH_NONE */ \
-	X(INSN)	      /* skip or emulate one instruction of unknown length: \
-			.value is its ABI_INSN_*; FINISH_REG (length) or _FAULT */
+	X(EOI)	      /* .vector, level-triggered, was ended: FINISH_NONE */
 
 enum abi_upcall {
 #define X(name) ABI_UP_##name,
@@ -172,7 +170,7 @@ struct abi_vcpu {
 	u8 size;   /* bytes of a port access: 1, 2, 4 */
 	u8 write;  /* MMIO: 1 the access was a write */
 	u32 msr;   /* RDMSR, WRMSR */
-	u64 value; /* PIO_OUT, WRMSR; INSN's kind */
+	u64 value; /* PIO_OUT, WRMSR */
 	u64 gpa;   /* MMIO: the faulting guest-physical address */
 	u8 walk;   /* MMIO: the fault was met while walking the guest's page tables */
 	u8 fetch;  /* MMIO: the fault was an instruction fetch */
@@ -261,9 +259,6 @@ enum abi_stop {
 #undef X
 		ABI_STOP_COUNT
 };
-
-/* .value of an INSN upcall */
-enum abi_insn { ABI_INSN_SKIP, ABI_INSN_COUNT };
 
 _Static_assert(sizeof(struct abi_vcpu) <= 4096, "one page");
 _Static_assert(sizeof(struct abi_vm) <= 4096, "one page");

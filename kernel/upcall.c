@@ -34,7 +34,6 @@ static const u32 allowed[ABI_UPCALL_COUNT] = {
 	[ABI_UP_WRMSR] = FIN(MSR) | FIN(FAULT),
 	[ABI_UP_INTACK] = FIN(INTACK),
 	[ABI_UP_EOI] = FIN(NONE),
-	[ABI_UP_INSN] = FIN(NONE) | FIN(REG) | FIN(FAULT),
 };
 
 _Static_assert(sizeof(struct hv_state) == sizeof(struct abi_state), "one layout");

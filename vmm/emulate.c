@@ -286,10 +286,3 @@ void emulate_mmio(struct abi_vcpu *v)
 	}
 	emulate_other(v, in);
 }
-
-void emulate_skip(struct abi_vcpu *v)
-{
-	const struct insn *in = fetch_insn(v);
-
-	sys_finish(ABI_FIN_REG, ABI_NO_GPR, 0, in->len);
-}

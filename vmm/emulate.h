@@ -10,6 +10,5 @@
 
 NORETURN void emulate_mmio(struct abi_vcpu *v);	      /* upcall MMIO */
 NORETURN void emulate_pio_string(struct abi_vcpu *v); /* upcall PIO_STRING */
-NORETURN void emulate_skip(struct abi_vcpu *v);	      /* upcall INSN */
 
 #endif

@@ -102,7 +102,6 @@ static upcall_fn *const handlers[ABI_UPCALL_COUNT] = {
 	[ABI_UP_WRMSR] = do_wrmsr,
 	[ABI_UP_INTACK] = do_intack,
 	[ABI_UP_EOI] = do_eoi,
-	[ABI_UP_INSN] = emulate_skip,
 };
 
 static void do_events(u32 events)

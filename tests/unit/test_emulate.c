@@ -542,14 +542,6 @@ static void test_stops(void **state)
 	expect_undefined("code outside RAM");
 }
 
-static void test_skip(void **state)
-{
-	(void)state;
-	CODE_BYTES("\x66\x66\x0f\x09"); /* wbinvd */
-	SYS_FAKE_UPCALL(emulate_skip(v));
-	expect(ABI_FIN_REG, ABI_NO_GPR, 0, 4);
-}
-
 static void test_clflush(void **state)
 {
 	(void)state;
@@ -576,7 +568,6 @@ int main(void)
 		cmocka_unit_test_setup(test_stack, setup),
 		cmocka_unit_test_setup(test_stale, setup),
 		cmocka_unit_test_setup(test_stops, setup),
-		cmocka_unit_test_setup(test_skip, setup),
 		cmocka_unit_test_setup(test_clflush, setup),
 	};
 

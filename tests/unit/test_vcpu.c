@@ -999,15 +999,6 @@ static void a_bad_lapic_read_interrupts_at_once(void **state)
 	expect_event(&world_entered()->inject, HV_EVENT_EXTINT, 0x61);
 }
 
-static void an_instruction_of_unknown_length(void **state)
-{
-	(void)state;
-	vcpu_upcall(v, ABI_UP_INSN);
-	world_finish(ABI_FIN_REG, ABI_NO_GPR, 0, 2);
-	world_run();
-	assert_int_equal(v->hv.rip, 0x1002);
-}
-
 /* ---------------------------------------------- ends that make no sense */
 
 static const struct hv_exit exit_of[ABI_UPCALL_COUNT] = {
@@ -1053,7 +1044,7 @@ static void begin(u32 reason)
 static void only_fitting_ends_are_taken(void **state)
 {
 	(void)state;
-	for (u32 up = ABI_UP_EVENT; up < ABI_UP_INSN; up++)
+	for (u32 up = ABI_UP_EVENT; up < ABI_UPCALL_COUNT; up++)
 		for (u32 fin = 0; fin <= ABI_FINISH_COUNT + 1; fin++) {
 			bool good = fin < ABI_FINISH_COUNT && fits[up] >> fin & 1;
 
@@ -1401,7 +1392,6 @@ int main(void)
 		T(msrs_of_the_monitor),
 		T(lapic_accesses),
 		T(a_bad_lapic_read_interrupts_at_once),
-		T(an_instruction_of_unknown_length),
 		T(only_fitting_ends_are_taken),
 		T(bad_arguments_of_finish),
 		T(a_fault_ends_this_vm_only),

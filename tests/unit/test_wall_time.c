@@ -1,5 +1,5 @@
-// SOURCES: boot/wall_time.c
-#include "boot/wall_time.h"
+// SOURCES: kernel/wall_time.c
+#include "kernel/wall_time.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

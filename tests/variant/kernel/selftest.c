@@ -135,8 +135,6 @@ static struct vm *running_vm(void)
 static void try_user_pages(struct vm *vm)
 {
 	u64 cr3 = read_cr3();
-	bool copied;
-	u32 version = 0;
 
 	write_cr3(vm->space.user.root);
 	if (cpu_has(CPU_SMEP))
@@ -152,16 +150,6 @@ static void try_user_pages(struct vm *vm)
 	} else {
 		absent("SMAP");
 	}
-	copied = user_copy_from(&version, ABI_VM_PAGE, sizeof(version)) == OK;
-	say(copied && version == ABI_VERSION, "user_copy_from gets through");
-	say(user_copy_from(&version, ABI_STACK_TOP(1), sizeof(version)) == ERR_FAULT,
-	    "user_copy_from of what is not there");
-	say(user_copy_to(ABI_VM_PAGE, &version, sizeof(version)) == ERR_FAULT,
-	    "user_copy_to what is read-only");
-	say(user_copy_from(&version, KERNEL_BASE, sizeof(version)) == ERR_FAULT,
-	    "user_copy_from the kernel");
-	if (cpu_has(CPU_SMAP))
-		read_faults("and the gate is closed again", ABI_VM_PAGE, PF_PRESENT);
 	write_cr3(cr3);
 }
 

@@ -1,7 +1,7 @@
 /*
  * Calendar to seconds: years since 1970 by their leap days, months by a table.
  */
-#include "boot/wall_time.h"
+#include "kernel/wall_time.h"
 
 static bool is_leap(u32 year)
 {

@@ -1,8 +1,8 @@
 /*
  * Calendar to seconds since 1970-01-01 UTC (proleptic Gregorian). Pure.
  */
-#ifndef BOOT_WALL_TIME_H
-#define BOOT_WALL_TIME_H
+#ifndef KERNEL_WALL_TIME_H
+#define KERNEL_WALL_TIME_H
 
 #include "arch/types.h"
 
