@@ -1,0 +1,78 @@
+#!/usr/bin/python3
+"""Every `name` in docs/architecture.md must exist: a file of this tree (globs allowed), or
+identifiers and numbers that its sources have. What is code of somebody else is in ALIENS."""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PAGE = "docs/architecture.md"
+# Words in `code` that are not ours: instructions, the page's own notation.
+ALIENS = set("""code CPUID OUT Shutdown path name NAME PART""".split())
+FILE = re.compile(r"[\w.*/{}-]*(/[\w.*{},-]*|\.(c|h|S|py|md|toml|ld|EFI|elf|img))$")
+
+
+def tracked():
+    out = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, text=True,
+                         stdout=subprocess.PIPE, check=True).stdout
+    return out.split("\n")[:-1]
+
+
+def words_of(files):
+    """All identifiers and numbers of the sources, those of this script and the page aside."""
+    words = set()
+    for name in files:
+        path = ROOT / name
+        if name.startswith("docs/") or path.samefile(__file__) or not path.is_file():
+            continue
+        words.update(re.findall(r"\w+", path.read_text(encoding="utf-8", errors="replace")))
+    return words
+
+
+def file_exists(name, files):
+    """As a path or a glob, from the root or (a bare name) in any folder; or what the build makes."""
+    if name.startswith("build/") or name == "BOOTX64.EFI":
+        return True
+    if name.endswith("/"):
+        return any(f.startswith(name) for f in files)
+    match = pathlib.PurePath(name)
+    return any(pathlib.PurePath(f).match(name) or f.startswith(name + "/") for f in files) \
+        or bool(match.parts and (ROOT / name).is_dir())
+
+
+def word_exists(word, words):
+    if word in words or word in ALIENS:
+        return True
+    if re.fullmatch(r"0x[0-9a-f]+", word):  # with a suffix, or in other letters
+        value = int(word, 16)
+        return any(re.fullmatch(r"0x[0-9a-fA-F]+[uUlL]*", w) and
+                   int(w.rstrip("uUlL"), 16) == value for w in words)
+    # a column of enumerators whose prefix stands in the table's head: `ABI_UP_` + `EVENT`
+    return any(w.endswith("_" + word) for w in words) if word.isupper() else False
+
+
+def main():
+    files = tracked()
+    words = words_of(files)
+    bad = []
+    text = re.sub(r"```.*?```", lambda m: "\n" * m[0].count("\n"), (ROOT / PAGE).read_text(),
+                  flags=re.S)
+    names = 0
+    for number, line in enumerate(text.split("\n"), 1):
+        for code in re.findall(r"`([^`]+)`", line):
+            for part in re.split(r"[\s,:=]+|->", code):
+                names += 1
+                if FILE.fullmatch(part) and part != "//":
+                    if not file_exists(part, files):
+                        bad.append(f"{PAGE}:{number}: no such file: {part}")
+                    continue
+                for word in re.findall(r"\w+", part):
+                    if not word_exists(word, words):
+                        bad.append(f"{PAGE}:{number}: nowhere in the tree: {word} (in `{code}`)")
+    print("\n".join(bad) if bad else f"{names} names")
+    return 1 if bad or names < 100 else 0
+
+
+sys.exit(main())
