@@ -7,6 +7,8 @@
 #include "kernel/time.h"
 #include "kernel/vm.h"
 
+#define LINES (VCPU_TRACE + 11) /* of the longest record */
+
 /* One line to both; what does not fit into the record is in the log only. */
 static void tell(const struct vcpu *v, enum log_level level, const char *fmt, ...) PRINTF(3, 4);
 static void tell(const struct vcpu *v, enum log_level level, const char *fmt, ...)
@@ -20,7 +22,8 @@ static void tell(const struct vcpu *v, enum log_level level, const char *fmt, ..
 	va_start(args, fmt);
 	str_vformat(line, sizeof(line), fmt, args);
 	va_end(args);
-	log_write(level, "%s: %s", v->vm->config->name, line);
+	if (!v->vm->log.quiet)
+		log_write(level, "%s: %s", v->vm->config->name, line);
 	if (!c)
 		return;
 	at = MIN(c->len, (u32)sizeof(c->text) - 1);
@@ -61,6 +64,7 @@ void crash_record(struct vcpu *v)
 
 	if (v->vm->crash)
 		v->vm->crash->len = 0;
+	v->vm->log.quiet = !vm_may_log(v->vm, LINES);
 	now = time_now();
 	tell(v, LOG_ERROR, "%s", v->vm->reason);
 	tell(v, LOG_INFO, "at %lu.%03lu s, %lu.%03lu s after its start", now / 1000000000,

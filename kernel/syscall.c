@@ -64,7 +64,8 @@ static s64 sys_log(struct vcpu *v, u64 len)
 	for (u64 i = 0; i < len; i++) /* one line of plain text, whatever it was */
 		if (text[i] < ' ' || text[i] > '~')
 			text[i] = text[i] ? '?' : 0;
-	log_info("%s: %s", v->vm->config->name, text);
+	if (vm_may_log(v->vm, 1))
+		log_info("%s: %s", v->vm->config->name, text);
 	return ABI_OK;
 }
 

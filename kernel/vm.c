@@ -200,14 +200,20 @@ static void fail_start(struct vm *vm)
 	vm->state = VM_RELEASING;
 }
 
+bool vm_may_log(struct vm *vm, u32 lines)
+{
+	return vm_log_take(&vm->log, time_now(), lines, vm->config->name);
+}
+
 static void go(struct vm *vm)
 {
 	vm->state = VM_RUNNING;
 	vm->started = time_now();
 	vm->reason[0] = 0;
 	console_port_flush_rx(&vm->port);
-	log_info("%s: started on CPU %u with %lu MiB", vm->config->name, vm->config->cpus[0],
-		 vm->config->memory >> 20);
+	if (vm_may_log(vm, 1))
+		log_info("%s: started on CPU %u with %lu MiB", vm->config->name,
+			 vm->config->cpus[0], vm->config->memory >> 20);
 	for (u32 i = 0; i < vm->vcpu_count; i++) {
 		__atomic_store_n(&percpus[vm->vcpus[i]->cpu].assigned, vm->vcpus[i],
 				 __ATOMIC_RELEASE);
@@ -297,7 +303,8 @@ static bool release_step(struct vm *vm)
 		kpage_free(vm->page, vm->id);
 	vm->page = NULL;
 	vm->cursor = 0;
-	log_info("%s: %s", vm->config->name, vm->reason);
+	if (vm_may_log(vm, 1) || vm->stop_asked)
+		log_info("%s: %s", vm->config->name, vm->reason);
 	vm->state = vm_plan_restart(vm) ? VM_STARTING : VM_OFF;
 	return true;
 }
@@ -358,6 +365,7 @@ enum err vm_begin_start(struct vm *vm)
 	vm->cursor = 0;
 	vm->restart_at = 0;
 	vm->restarts = (struct restarts){ 0 };
+	vm->log.used = 0; /* what people ask for is answered */
 	vm->state = VM_STARTING;
 	return OK;
 }

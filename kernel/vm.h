@@ -18,6 +18,7 @@
 #include "kernel/restart.h"
 #include "kernel/space.h"
 #include "kernel/vcpu.h"
+#include "kernel/vm_log.h"
 
 #define VM_STATES(X) \
 	X(OFF, "stopped") \
@@ -80,6 +81,7 @@ struct vm {
 	ns_t stop_by;		/* asked to power off, and stopped then; 0: it was not */
 	struct timer wake;	/* CPU 0's, for those two */
 	struct vm_crash *crash; /* the host's page; NULL: no memory */
+	struct vm_log log;	/* how much it said */
 	struct vcpu_stats last; /* of the last run, when its vCPUs are gone */
 	struct cpuid_table cpuid;
 };
@@ -110,6 +112,9 @@ bool vm_plan_restart(struct vm *vm) MUST_CHECK;
 
 const char *vm_state_name(const struct vm *vm);
 u64 vm_exits(const struct vm *vm);
+
+/* May a line that this VM causes be logged now? */
+bool vm_may_log(struct vm *vm, u32 lines) MUST_CHECK;
 
 /* crash.c, on the vCPU's CPU, open: registers, exit and last exits of a vCPU to the log
  * and to vm->crash. */

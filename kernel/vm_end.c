@@ -98,8 +98,9 @@ bool vm_plan_restart(struct vm *vm)
 		return false;
 	} else if (delay) {
 		vm->restart_at = time_now() + delay;
-		log_info("%s: restart %u in %lu.%lu s", name, vm->restarts.total,
-			 delay / 1000000000, delay / 100000000 % 10);
+		if (vm_may_log(vm, 1))
+			log_info("%s: restart %u in %lu.%lu s", name, vm->restarts.total,
+				 delay / 1000000000, delay / 100000000 % 10);
 	}
 	return true;
 }

@@ -2,7 +2,7 @@
  * kernel/syscall.c: every system call with good and with bad arguments; a bad
  * one is answered and changes nothing.
  */
-// SOURCES: kernel/vcpu.c kernel/events.c kernel/exits.c kernel/upcall.c kernel/syscall.c kernel/vm.c
+// SOURCES: kernel/vcpu.c kernel/events.c kernel/exits.c kernel/upcall.c kernel/syscall.c kernel/vm.c kernel/vm_log.c
 // SOURCES: kernel/space.c kernel/monitor.c kernel/pages*.c kernel/loop.c kernel/control.c
 // SOURCES: kernel/restart.c kernel/vm_end.c
 // SOURCES: kernel/crash.c kernel/time.c kernel/timer.c kernel/lapic*.c kernel/msrs.c
@@ -225,6 +225,22 @@ static void log_is_one_line_of_text(void **state)
 	assert_string_equal(fake_log_text, "alpha: ");
 }
 
+static void log_is_limited(void **state)
+{
+	u32 before = fake_log_count[LOG_INFO];
+
+	(void)state;
+	for (u32 i = 0; i < 1000; i++)
+		assert_int_equal(call(ABI_SYS_LOG, 1, 0, 0), ABI_OK);
+	assert_in_range(fake_log_count[LOG_INFO] - before, VM_LOG_BURST / 2, VM_LOG_BURST);
+	/* the other VM has its own */
+	assert_int_equal(vms[1].log.used, 0);
+	hw.tsc += 2 * tsc_hz;
+	before = fake_log_count[LOG_WARN];
+	call(ABI_SYS_LOG, 1, 0, 0);
+	assert_int_equal(fake_log_count[LOG_WARN] - before, 1); /* "... lines dropped" */
+}
+
 static void console_bytes(void **state)
 {
 	struct console_port *p = &v->vm->port;
@@ -373,6 +389,7 @@ int main(void)
 		T(get_state),
 		T(set_state_is_checked),
 		T(log_is_one_line_of_text),
+		T(log_is_limited),
 		T(console_bytes),
 		T(the_timer),
 		T(messages),
