@@ -17,6 +17,7 @@
 #include "arch/panic.h"
 #include "arch/vmx/vmcs_check.h"
 #include "arch/vmx/vmx_exit.h"
+#include "arch/vmx/vpid.h"
 #include "arch/x86.h"
 
 /* #DB and #AC can be raised endlessly by their own delivery: each passes
@@ -24,16 +25,14 @@
 #define EXCEPTIONS (BIT(EXC_DB) | BIT(EXC_AC) | BIT(EXC_MC))
 #define BLOCK_INTR (VMX_BLOCK_STI | VMX_BLOCK_MOV_SS)
 #define WINDOWS ((u32)(VMX_PROC_INTR_WINDOW | VMX_PROC_NMI_WINDOW))
-#define VPIDS 0x10000u
 
 _Static_assert(sizeof(struct vmx_vcpu) <= PAGE_SIZE, "one page");
 
 /* Per physical CPU. */
 struct vmx_cpu {
-	hpa_t vmxon;	/* the region that VMXON was given, 0: VMX is off */
-	hpa_t current;	/* the VMCS loaded, 0: none */
-	u64 generation; /* of VPIDs, as in arch/svm/asid.h */
-	u32 next_vpid;
+	hpa_t vmxon;   /* the region that VMXON was given, 0: VMX is off */
+	hpa_t current; /* the VMCS loaded, 0: none */
+	struct vpid_cpu vpid;
 	u64 host_msr[VMX_MSRS]; /* the host's system-call MSRs, which never change */
 };
 
@@ -97,7 +96,8 @@ static enum err cpu_on(void)
 	}
 	if (!fix_control_registers())
 		return ERR_NODEV;
-	*c = (struct vmx_cpu){ .next_vpid = VPIDS };
+	*c = (struct vmx_cpu){ 0 };
+	vpid_init(&c->vpid, this_cpu()->index);
 	if (!vmxon(phys_of(region)))
 		return ERR_NODEV;
 	c->vmxon = phys_of(region);
@@ -258,27 +258,20 @@ static void put(struct hv_vcpu *v)
 	c->current = 0;
 }
 
-/*
- * A VPID of this CPU's that nothing is cached under: for a vCPU that comes
- * here, or whose translations are stale. When all are used up, one flush of
- * everything opens a new generation.
- */
-static void new_vpid(struct hv_vcpu *v)
+/* A VPID of this CPU's under which nothing stale is cached. */
+static void prepare_vpid(struct hv_vcpu *v)
 {
-	struct vmx_cpu *c = this_vmx();
+	enum vpid_change change;
 
-	v->flush = 0;
-	if (!(controls.proc2 & VMX_PROC2_VPID))
-		return; /* every entry and exit flushes */
-	if (c->next_vpid >= VPIDS) {
-		c->generation++;
-		c->next_vpid = 1;
-		invvpid(INV_ALL, 0);
+	if (!(controls.proc2 & VMX_PROC2_VPID)) {
+		v->flush = 0; /* every entry and exit flushes */
+		return;
 	}
-	v->asid = c->next_vpid++;
-	v->asid_generation = c->generation;
-	v->asid_cpu = this_cpu()->index;
-	vmwrite(VMCS_VPID, v->asid);
+	change = vpid_prepare(&this_vmx()->vpid, v);
+	if (change == VPID_NEW_FLUSH)
+		invvpid(INV_ALL, 0);
+	if (change != VPID_KEPT)
+		vmwrite(VMCS_VPID, v->asid);
 }
 
 static void set_tsc_offset(struct hv_vcpu *v, u64 offset)
@@ -315,11 +308,8 @@ static void open_msrs(struct hv_vcpu *v)
 static void make_live(struct hv_vcpu *v)
 {
 	struct vmx_vcpu *x = vmx_of(v);
-	u32 cpu = this_cpu()->index;
 
-	if (v->flush || !v->asid || v->asid_cpu != cpu ||
-	    v->asid_generation != vmx_cpus[cpu].generation)
-		new_vpid(v);
+	prepare_vpid(v);
 	if (v->live)
 		return;
 	for (u32 i = 0; i < VMX_MSRS; i++)
