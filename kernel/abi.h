@@ -49,7 +49,9 @@ typedef uint64_t ns_t;
 /* ------------------------------------------------------ the VM page (RO) */
 
 #define ABI_MAX_MODULES 15
-#define ABI_VM_DEBUG_EXIT 1u /* flags: ports 0xF4 and 0xE9 exist */
+#define ABI_VM_DEBUG_EXIT 1u   /* flags: ports 0xF4 and 0xE9 exist */
+#define ABI_VM_WATCHDOG 2u     /* there is a watchdog ... */
+#define ABI_VM_WATCHDOG_NMI 4u /* ... which sends an NMI instead of ending the VM */
 
 struct abi_file {
 	u64 addr, size; /* where it is mapped; the tail of its last page is zero */
@@ -251,6 +253,7 @@ enum abi_finish {
 	X(DEBUG_EXIT) /* port 0xF4: code is the value written */ \
 	X(BAD_IMAGE)  /* the loader refused it; why was logged */ \
 	X(EMULATION)  /* an instruction or access the monitor cannot carry out */ \
+	X(WATCHDOG)   /* the guest's watchdog has expired */ \
 	X(UNHEARD)    /* EV_POWER_BUTTON came, and the guest listens to no power button */
 
 enum abi_stop {

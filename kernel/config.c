@@ -206,6 +206,7 @@ static void read_vm(struct config *c, u32 table)
 	v->autostart = true;
 	v->on_crash = POLICY_STOP;
 	v->on_reboot = POLICY_RESTART;
+	v->on_watchdog = POLICY_RESTART;
 	v->stop_timeout = CONFIG_STOP_TIMEOUT;
 	v->line = c->doc.node[table].line;
 	v->valid = !c->doc.node[table].broken;

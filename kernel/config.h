@@ -40,7 +40,10 @@ struct vm_config {
 	char cmdline[CONFIG_CMDLINE_SIZE];
 	bool autostart;
 	enum config_policy on_crash, on_reboot;
-	u32 stop_timeout; /* seconds a guest has to power off; 0: it is not asked */
+	bool watchdog;			/* there is one */
+	enum config_policy on_watchdog; /* RESTART where the file says "reset" */
+	bool watchdog_nmi;		/* it sends an NMI, on_watchdog does not count */
+	u32 stop_timeout;		/* seconds a guest has to power off; 0: it is not asked */
 	bool debug_exit;
 	u32 line;   /* of its [[vm]] */
 	bool valid; /* false: an error names it, it must not be started */

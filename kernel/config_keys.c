@@ -334,6 +334,23 @@ static void read_on_reboot(const struct config_reader *r)
 	read_policy(r, 2, &r->v->on_reboot);
 }
 
+static void read_watchdog(const struct config_reader *r)
+{
+	read_boolean(r, &r->v->watchdog);
+}
+
+static void read_on_watchdog(const struct config_reader *r)
+{
+	static const char *const words[] = { "reset", "stop", "pause", "nmi" };
+	static const u8 policy[] = { POLICY_RESTART, POLICY_STOP, POLICY_PAUSE, POLICY_RESTART };
+	int i = read_word(r, words, ARRAY_SIZE(words));
+
+	if (i < 0)
+		return;
+	r->v->on_watchdog = policy[i];
+	r->v->watchdog_nmi = i == 3;
+}
+
 static void read_stop_timeout(const struct config_reader *r)
 {
 	s64 seconds;
@@ -378,6 +395,8 @@ const struct config_key config_vm_keys[CONFIG_VM_KEYS] = {
 	{ "autostart", read_autostart, NULL },
 	{ "on_crash", read_on_crash, NULL },
 	{ "on_reboot", read_on_reboot, NULL },
+	{ "watchdog", read_watchdog, NULL },
+	{ "on_watchdog", read_on_watchdog, NULL },
 	{ "stop_timeout", read_stop_timeout, NULL },
 	{ "debug_exit", read_debug_exit, NULL },
 };

@@ -8,7 +8,7 @@
 #include "kernel/config.h"
 
 #define CONFIG_HOST_KEYS 3
-#define CONFIG_VM_KEYS 11
+#define CONFIG_VM_KEYS 13
 
 /* What a key's reader gets. */
 struct config_reader {

@@ -176,6 +176,7 @@ static s64 sys_stop(struct vcpu *v, u64 why, u64 code)
 		[ABI_STOP_DEBUG_EXIT] = { VM_END_DEBUG_EXIT, "debug exit" },
 		[ABI_STOP_BAD_IMAGE] = { VM_END_BAD_IMAGE, "guest image refused, see log" },
 		[ABI_STOP_EMULATION] = { VM_END_EMULATION, "cannot be emulated, see log" },
+		[ABI_STOP_WATCHDOG] = { VM_END_WATCHDOG, "its watchdog has expired" },
 		[ABI_STOP_UNHEARD] = { VM_END_STOPPED, "stopped by the administrator" },
 	};
 
@@ -192,6 +193,8 @@ static s64 sys_stop(struct vcpu *v, u64 why, u64 code)
 		vcpu_set_end(v, ends[why].end, (u32)code, "debug exit 0x%x", (u32)code);
 	else
 		vcpu_set_end(v, ends[why].end, (u32)code, "%s", ends[why].text);
+	if (vm_end_failed(ends[why].end))
+		crash_record(v);
 	return ABI_OK;
 }
 

@@ -30,7 +30,7 @@ const char *vm_state_name(const struct vm *vm)
 
 	if (!vm->valid)
 		return "invalid";
-	if (vm->state == VM_OFF && vm_end_policy(vm->end) == VM_POLICY_CRASH)
+	if (vm->state == VM_OFF && vm_end_failed(vm->end))
 		return "failed";
 	if (vm->state == VM_STARTING && vm->restart_at)
 		return "waiting";
@@ -114,7 +114,8 @@ static void fill_vm_page(struct vm *vm)
 	u64 va = ABI_FILE_BASE;
 
 	p->version = ABI_VERSION;
-	p->flags = c->debug_exit ? ABI_VM_DEBUG_EXIT : 0;
+	p->flags = (c->debug_exit ? ABI_VM_DEBUG_EXIT : 0) | (c->watchdog ? ABI_VM_WATCHDOG : 0) |
+		   (c->watchdog_nmi ? ABI_VM_WATCHDOG_NMI : 0);
 	p->vcpus = c->cpu_count;
 	p->ram_low = MIN(c->memory, ABI_RAM_LOW_MAX);
 	p->ram_high = c->memory - p->ram_low;

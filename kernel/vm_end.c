@@ -31,6 +31,11 @@ enum vm_policy vm_end_policy(enum vm_end end)
 	return policies[end];
 }
 
+bool vm_end_failed(enum vm_end end)
+{
+	return policies[end] == VM_POLICY_CRASH || policies[end] == VM_POLICY_WATCHDOG;
+}
+
 /* ------------------------------------- told by a vCPU, on its own CPU */
 
 static void set_end(struct vcpu *v, enum vm_end end, u32 code, const char *fmt, va_list args)
@@ -57,7 +62,7 @@ void vcpu_end(struct vcpu *v, enum vm_end end, u32 code, const char *fmt, ...)
 	set_end(v, end, code, fmt, args);
 	va_end(args);
 	v->ended = true;
-	if (vm_end_policy(end) == VM_POLICY_CRASH)
+	if (vm_end_failed(end))
 		crash_record(v);
 }
 
@@ -69,6 +74,7 @@ static enum config_policy configured(const struct vm *vm)
 	case VM_POLICY_ALWAYS: return POLICY_RESTART;
 	case VM_POLICY_REBOOT: return vm->config->on_reboot;
 	case VM_POLICY_CRASH: return vm->config->on_crash;
+	case VM_POLICY_WATCHDOG: return vm->config->on_watchdog;
 	default: return POLICY_STOP;
 	}
 }
@@ -84,7 +90,7 @@ bool vm_plan_restart(struct vm *vm)
 	const char *name = vm->config->name;
 	u32 n = (u32)strlen(vm->reason);
 	ns_t delay = 0;
-	bool crash = vm_end_policy(vm->end) == VM_POLICY_CRASH;
+	bool crash = vm_end_failed(vm->end);
 
 	if (vm_what_next(vm) != POLICY_RESTART)
 		return false;

@@ -17,6 +17,7 @@
 #include "vmm/reset.h"
 #include "vmm/rtc.h"
 #include "vmm/uart.h"
+#include "vmm/watchdog.h"
 
 void board_init(void)
 {
@@ -30,6 +31,7 @@ void board_init(void)
 	i8042_init();
 	reset_init();
 	pcihost_init();
+	watchdog_init();
 	debugport_init();
 	pvclock_init();
 }

@@ -11,7 +11,8 @@
 
 #define ADDRESS_ENABLE 0x80000000u
 #define ADDRESS_WRITABLE 0x80fffffcu
-#define ADDRESS_FUNCTION 0x00ffff00u /* bus, device, function */
+#define ADDRESS_DEVICE(a) ((a) >> 11 & 0x1f)
+#define ADDRESS_ELSEWHERE 0x00ff0700u /* another bus or function than 0 */
 
 /* offsets in the bridge's configuration header */
 #define COMMAND 0x04u
@@ -22,6 +23,7 @@
 static u32 address;
 static u16 command;
 static u8 interrupt_line;
+static const struct pci_function *functions[32]; /* by device; NULL: none */
 
 static u32 bridge_read(u32 reg) /* aligned to 4 */
 {
@@ -45,28 +47,30 @@ static void bridge_write(u32 reg, u8 value)
 	command = (command & COMMAND_WRITABLE) | COMMAND_FIXED;
 }
 
-/* Whether the address register points to the bridge. */
-static bool at_bridge(void)
+/* What the address register points to; NULL: nobody. */
+static const struct pci_function *selected(void)
 {
-	return (address & (ADDRESS_ENABLE | ADDRESS_FUNCTION)) == ADDRESS_ENABLE;
+	if ((address & (ADDRESS_ENABLE | ADDRESS_ELSEWHERE)) != ADDRESS_ENABLE)
+		return NULL;
+	return functions[ADDRESS_DEVICE(address)];
 }
 
 static u64 data_read(void *dev, u64 off, u32 size)
 {
+	const struct pci_function *f = selected();
+
 	(void)dev;
 	(void)size; /* off + size is within the register */
-	if (!at_bridge())
-		return ~0ull;
-	return bridge_read(address & 0xfc) >> (8 * (off & 3));
+	return f ? f->read(address & 0xfc) >> (8 * (off & 3)) : ~0ull;
 }
 
 static void data_write(void *dev, u64 off, u32 size, u64 value)
 {
+	const struct pci_function *f = selected();
+
 	(void)dev;
-	if (!at_bridge())
-		return;
-	for (u32 i = 0; i < size && off + i < 4; i++)
-		bridge_write((address & 0xfc) + (u32)off + i, (u8)(value >> (8 * i)));
+	for (u32 i = 0; f && i < size && off + i < 4; i++)
+		f->write((address & 0xfc) + (u32)off + i, (u8)(value >> (8 * i)));
 }
 
 static u64 address_read(void *dev, u64 off, u32 size)
@@ -91,8 +95,17 @@ static void address_write(void *dev, u64 off, u32 size, u64 value)
 		reset_control_write((u8)(value >> (8 * (1 - off))));
 }
 
+void pcihost_add(u32 device, const struct pci_function *f)
+{
+	functions[device % ARRAY_SIZE(functions)] = f;
+}
+
 void pcihost_init(void)
 {
+	static const struct pci_function bridge = { bridge_read, bridge_write };
+
+	memset(functions, 0, sizeof(functions));
+	pcihost_add(0, &bridge);
 	address = 0;
 	command = COMMAND_FIXED;
 	interrupt_line = 0;

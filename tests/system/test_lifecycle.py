@@ -155,6 +155,33 @@ def test_the_machine_waits_for_its_guests(buttons):
     assert "off: powered off" in text and "deaf: it did not power off within 4 s" in text
 
 
+WATCHDOGS = {"stop": "failed its watchdog has expired", "pause": "crashed its watchdog has expired",
+             "reset": r"its watchdog has expired; restart 1 in|restarted \d time",
+             "nmi": r"exit 0x10\b", "ping": r"exit 0x10\b"}
+
+
+@pytest.fixture(scope="module", params=["qemu", "intel"])
+def watchdogs(request):
+    text = config(*[vm(name, cpu=i, kernel="watchdog.elf", memory="8M", cmdline=name,
+                       watchdog=True, on_watchdog=name if name != "ping" else "stop")
+                    for i, name in enumerate(WATCHDOGS)])
+    with Machine(text, ["watchdog.elf"], memory=512, cpus=5, bed=request.param) as m:
+        yield m
+
+
+@pytest.mark.parametrize("name", WATCHDOGS)
+def test_the_watchdog(watchdogs, name):
+    m = watchdogs
+    m.command(f"start {name}")
+    m.wait_state(name, WATCHDOGS[name], 60)
+    if name in ("stop", "pause", "reset"):
+        assert m.command(f"crash {name}").startswith("its watchdog has expired\nat ")
+    if name == "nmi":
+        assert "nmi: the watchdog has expired: NMI" in m.command("log")
+    if name in ("pause", "reset"):
+        m.command(f"kill {name}")
+
+
 @pytest.fixture(scope="module")
 def debian():
     with Machine(config(linux("alpha", 1, "192M", stop_timeout=30)), LINUX_FILES,

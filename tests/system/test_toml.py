@@ -251,6 +251,8 @@ def plan(r):
                      'on_crash = "%s"' % r.choice(["stop", "restart", "pause"]),
                      'on_reboot = "%s"' % r.choice(["stop", "restart"]),
                      "debug_exit = %s" % r.choice(["true", "false"]),
+                     "watchdog = %s" % r.choice(["true", "false"]),
+                     'on_watchdog = "%s"' % r.choice(["reset", "stop", "pause", "nmi"]),
                      "stop_timeout = %s" % r.choice(["0", "10", "3_600", "0x20"]),
                      "initrd = %s" % r.choice(['"a/b"', '["a", "b"]', "[]"])]:
             if r.random() < 0.5:
@@ -282,5 +284,7 @@ def test_plans(tomldump):
                 "kernel": vm["kernel"], "initrd": [initrd] if isinstance(initrd, str) else initrd,
                 "cmdline": vm.get("cmdline", ""), "autostart": vm.get("autostart", True),
                 "on_crash": vm.get("on_crash", "stop"), "on_reboot": vm.get("on_reboot", "restart"),
+                "watchdog": vm.get("watchdog", False),
+                "on_watchdog": vm.get("on_watchdog", "reset"),
                 "stop_timeout": vm.get("stop_timeout", 10),
                 "debug_exit": vm.get("debug_exit", False)}

@@ -3,7 +3,7 @@
  * read as all ones, the debug ports exist only when configured, and no
  * sequence of accesses, however long and wild, upsets any device.
  */
-// SOURCES: vmm/board.c vmm/debugport.c vmm/i8042.c vmm/ioapic.c vmm/irq.c vmm/pcihost.c vmm/pic.c vmm/pit.c vmm/pm.c vmm/pvclock.c vmm/reset.c vmm/rtc.c vmm/calendar.c vmm/uart.c vmm/ioport.c vmm/iomap.c vmm/timer.c vmm/vm.c tests/unit/fake/sys_fake.c
+// SOURCES: vmm/board.c vmm/debugport.c vmm/i8042.c vmm/ioapic.c vmm/irq.c vmm/pcihost.c vmm/pic.c vmm/pit.c vmm/pm.c vmm/pvclock.c vmm/reset.c vmm/rtc.c vmm/calendar.c vmm/uart.c vmm/watchdog.c vmm/ioport.c vmm/iomap.c vmm/timer.c vmm/vm.c tests/unit/fake/sys_fake.c
 #include "machine.h"
 #include "vmm/devices.h"
 #include "vmm/ioapic.h"

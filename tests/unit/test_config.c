@@ -128,6 +128,10 @@ static const struct {
 	  "6:12 VM alpha: 'on_crash' must be \"stop\", \"restart\" or \"pause\"\n" },
 	{ VM_WITH("on_reboot = 0"),
 	  "6:13 VM alpha: 'on_reboot' must be \"stop\" or \"restart\"\n" },
+	{ VM_WITH("watchdog = \"on\""),
+	  "6:12 VM alpha: 'watchdog' must be true or false, without quotes\n" },
+	{ VM_WITH("on_watchdog = \"restart\""),
+	  "6:15 VM alpha: 'on_watchdog' must be \"reset\", \"stop\", \"pause\" or \"nmi\"\n" },
 	{ VM_WITH("stop_timeout = -1"),
 	  "6:16 VM alpha: -1 seconds are not possible: from 0 to 3600 are\n" },
 	{ VM_WITH("stop_timeout = 3601"),
@@ -141,12 +145,12 @@ static const struct {
 	{ VM_WITH("on_panic = \"halt\""), "6:1 VM alpha: 'on_panic' belongs under [host]\n" },
 	{ VM_WITH("disk = \"a\""),
 	  "6:1 VM alpha: unknown key 'disk': the keys here are name, cpus, memory, kernel, initrd, "
-	  "cmdline, autostart, on_crash, on_reboot, stop_timeout, debug_exit\n" },
+	  "cmdline, autostart, on_crash, on_reboot, watchdog, on_watchdog, stop_timeout, debug_exit\n" },
 	/* what gets printed drives no terminal */
 	{ VM_WITH("\"\\u001b[2J\\u009b\" = 1"),
 	  "6:1 VM alpha: unknown key '?[2J?"
 	  "?': the keys here are name, cpus, memory, kernel, initrd, "
-	  "cmdline, autostart, on_crash, on_reboot, stop_timeout, debug_exit\n" },
+	  "cmdline, autostart, on_crash, on_reboot, watchdog, on_watchdog, stop_timeout, debug_exit\n" },
 	/* syntax and sense at once; a line that cannot be read is not missing */
 	{ "[host]\nlog = 1.5\n[[vm]]\nname = \"a\"\ncpus = [1]\nmemory = 2M\nkernel = 1",
 	  "2:7 floating-point numbers are not used here\n"
@@ -218,6 +222,9 @@ static void defaults(void **state)
 	assert_int_equal(v->on_crash, POLICY_STOP);
 	assert_int_equal(v->on_reboot, POLICY_RESTART);
 	assert_int_equal(v->stop_timeout, 10);
+	assert_false(v->watchdog);
+	assert_int_equal(v->on_watchdog, POLICY_RESTART);
+	assert_false(v->watchdog_nmi);
 	assert_false(v->debug_exit);
 }
 
@@ -229,7 +236,7 @@ static void everything(void **state)
 	parse("[host]\nconsole = \"io:0xE000\"\nlog_level = \"debug\"\non_panic = \"reboot\"\n"
 	      "[[vm]]\nname = \"a-b_0\"\ncpus = [ 63, ]\nmemory = \"2G\"\nkernel = '\\k\\linux'\n"
 	      "initrd = [\n \"m1\", # one\n 'm2',\n]\ncmdline = \"a \\\"b\\\"\"\nautostart = false\n"
-	      "on_crash = \"restart\"\non_reboot = \"stop\"\nstop_timeout = 0\ndebug_exit = true\n");
+	      "on_crash = \"restart\"\non_reboot = \"stop\"\nstop_timeout = 0\nwatchdog = true\non_watchdog = \"nmi\"\ndebug_exit = true\n");
 	assert_string_equal(said(), "");
 	assert_string_equal(c.host.console, "io:0xE000");
 	assert_int_equal(c.host.console_io, 0xe000);
@@ -246,6 +253,8 @@ static void everything(void **state)
 	assert_int_equal(v->on_crash, POLICY_RESTART);
 	assert_int_equal(v->on_reboot, POLICY_STOP);
 	assert_int_equal(v->stop_timeout, 0);
+	assert_true(v->watchdog);
+	assert_true(v->watchdog_nmi);
 	assert_true(v->debug_exit);
 	assert_int_equal(v->line, 5);
 }

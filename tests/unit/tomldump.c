@@ -41,13 +41,18 @@ static void put_vm(const struct vm_config *v)
 	put_string(v->cmdline);
 	fprintf(dump_to,
 		", \"autostart\": %s, \"on_crash\": \"%s\", \"on_reboot\": \"%s\", "
+		"\"watchdog\": %s, \"on_watchdog\": \"%s\", "
 		"\"stop_timeout\": %u, \"debug_exit\": %s}",
 		v->autostart ? "true" : "false",
 		v->on_crash == POLICY_STOP    ? "stop"
 		: v->on_crash == POLICY_PAUSE ? "pause"
 					      : "restart",
-		v->on_reboot == POLICY_STOP ? "stop" : "restart", v->stop_timeout,
-		v->debug_exit ? "true" : "false");
+		v->on_reboot == POLICY_STOP ? "stop" : "restart", v->watchdog ? "true" : "false",
+		v->watchdog_nmi			 ? "nmi"
+		: v->on_watchdog == POLICY_STOP	 ? "stop"
+		: v->on_watchdog == POLICY_PAUSE ? "pause"
+						 : "reset",
+		v->stop_timeout, v->debug_exit ? "true" : "false");
 }
 
 static void dump(const char *text, size_t len)
