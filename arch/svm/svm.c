@@ -124,7 +124,8 @@ static void load(struct hv_vcpu *v)
 	v->host_area = svm_cpus[this_cpu()->index].host_area;
 	v->live = 0;
 	v->flush = 1; /* others may have used up this CPU's ASIDs */
-	write_cr2(svm_vmcb(v)->cr2); /* VMRUN's, but Bochs 2.7 leaves the last guest's there */
+	/* VMRUN loads it, but Bochs 2.7 leaves the last guest's there. */
+	write_cr2(svm_vmcb(v)->cr2);
 }
 
 static void put(struct hv_vcpu *v)
