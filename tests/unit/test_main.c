@@ -135,7 +135,8 @@ static void code_is_decoded(void **state)
 	assert_int_equal(fake.fin, ABI_FIN_NONE);
 	fake_vcpu.fetch = 1;
 	run_upcall(ABI_UP_MMIO);
-	assert_int_equal(fake.stop_why, ABI_STOP_EMULATION);
+	assert_int_equal(fake.fin, ABI_FIN_FAULT);
+	assert_int_equal(fake.a, 6); /* #UD */
 	run_upcall(ABI_UP_PIO_STRING);
 	assert_int_equal(fake.fin, ABI_FIN_NONE);
 }
