@@ -136,11 +136,11 @@ user_run:
 	movq (%rax), %rax
 	movq %rsp, CPU_KERNEL_RSP(%rax)
 	movq %rsp, CPU_RSP0(%rax)
-	movq CTX_RIP(%rdi), %rcx
 	cmpl $USER_FRESH, CTX_RESUME(%rdi)
 	jne user_resume
-	movq GPR(4)(%rdi), %rsp
-	movq GPR(7)(%rdi), %rdi
+	movq CTX_START_RIP(%rdi), %rcx
+	movq CTX_START_RSP(%rdi), %rsp
+	movq CTX_START_RDI(%rdi), %rdi
 	xorl %eax, %eax
 	xorl %ebx, %ebx
 	xorl %edx, %edx
@@ -159,6 +159,7 @@ user_run:
 /* A RIP that is not in the lower half would make SYSRET (on Intel) fault in
  * ring 0 on the user's stack, and IRETQ fault in ring 0: it never gets there. */
 user_resume:
+	movq CTX_RIP(%rdi), %rcx
 	movq %rcx, %rax
 	shrq $USER_TOP_BIT, %rax
 	jnz 2f
@@ -207,13 +208,11 @@ syscall_entry:
 	movq %gs:CPU_KERNEL_RSP, %rsp
 	swapgs
 	popq %rcx /* the context; the monitor's RSP, RIP and the rest are done with */
-	movq %rax, GPR(0)(%rcx)
 	movq %rdx, GPR(2)(%rcx)
 	movq %rsi, GPR(6)(%rcx)
 	movq %rdi, GPR(7)(%rcx)
-	movq %r8, GPR(8)(%rcx)
 	movq %r10, GPR(10)(%rcx)
-	RETURN_FROM_USER_RUN /* RAX = USER_SYSCALL = 0 */
+	RETURN_FROM_USER_RUN /* RAX = USER_FINISH = 0 */
 1:	movq %rsp, %gs:CPU_USER_RSP
 	movq %gs:CPU_KERNEL_RSP, %rsp
 	pushq %rcx
@@ -238,7 +237,7 @@ syscall_entry:
 	movq %r14, GPR(14)(%rcx)
 	movq %r15, GPR(15)(%rcx)
 	popq %rcx
-	xorl %eax, %eax
+	movl $1, %eax /* USER_SYSCALL */
 	RETURN_FROM_USER_RUN
 	.size syscall_entry, . - syscall_entry
 

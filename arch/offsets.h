@@ -18,13 +18,16 @@
 #define CPU_RSP0 32
 
 /* struct user_ctx; its registers are at CTX_GPR + 8 * enum abi_gpr */
-#define CTX_RIP 0
-#define CTX_RFLAGS 8
-#define CTX_RESUME 16
-#define CTX_GPR 24
+#define CTX_START_RIP 0
+#define CTX_START_RSP 8
+#define CTX_START_RDI 16
+#define CTX_RESUME 24
+#define CTX_RIP 32
+#define CTX_RFLAGS 40
+#define CTX_GPR 48
 
 /* CTX_RESUME: how to enter */
-#define USER_FRESH 0  /* an upcall: RDI, RIP, RSP; all else zero */
+#define USER_FRESH 0  /* an upcall: CTX_START_*; all else zero */
 #define USER_SYSRET 1 /* after a system call: RCX and R11 are lost */
 #define USER_IRET 2   /* after an interrupt: every register as it was */
 

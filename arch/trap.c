@@ -21,7 +21,7 @@ struct idt_gate {
 _Static_assert(sizeof(struct idt_gate) == 16, "APM Vol. 2 figure 4-24");
 _Static_assert(sizeof(struct trap_frame) == 23 * 8, "entry.S");
 _Static_assert(offsetof(struct trap_frame, cs) == 19 * 8, "entry.S");
-_Static_assert(USER_SYSCALL == 0, "entry.S");
+_Static_assert(USER_FINISH == 0 && USER_SYSCALL == 1, "entry.S");
 
 #define GATE_INTERRUPT 0x8e /* present, DPL 0, 64-bit interrupt gate */
 

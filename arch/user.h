@@ -11,26 +11,31 @@
 #include "arch/types.h"
 
 /*
- * A ring-3 context. For a fresh upcall set rip, gpr[4] (RSP), gpr[7] (RDI) and
- * resume = USER_FRESH: the monitor starts with every other register zero (RCX
- * and R11 hold RIP and RFLAGS, which it knows). user_run() sets resume for the
- * way back. After USER_SYSCALL with RAX = 0, the call that ends an upcall,
- * only its arguments are kept (RAX RDI RSI RDX R10 R8): such a context cannot
- * be resumed, only started afresh.
+ * A ring-3 context. With resume = USER_FRESH an upcall begins at start_rip,
+ * on start_rsp, with RDI = start_rdi and every other register zero (RCX and
+ * R11 hold RIP and RFLAGS, which it knows). user_run() sets resume for the way
+ * back. After USER_FINISH only the call's arguments are kept (RDI RSI RDX
+ * R10): such a context cannot be resumed, only started afresh.
  */
 struct user_ctx {
-	u64 rip; /* must be below 1 << 47 for a fresh upcall; checked when resuming */
+	u64 start_rip; /* must be below 1 << 47 */
+	u64 start_rsp, start_rdi;
+	u64 resume; /* USER_FRESH, USER_SYSRET, USER_IRET */
+	u64 rip;    /* checked when resuming */
 	u64 rflags;
-	u64 resume;  /* USER_FRESH, USER_SYSRET, USER_IRET */
 	u64 gpr[16]; /* RAX RCX RDX RBX RSP RBP RSI RDI R8..R15 */
 };
+_Static_assert(offsetof(struct user_ctx, start_rip) == CTX_START_RIP, "entry.S");
+_Static_assert(offsetof(struct user_ctx, start_rsp) == CTX_START_RSP, "entry.S");
+_Static_assert(offsetof(struct user_ctx, start_rdi) == CTX_START_RDI, "entry.S");
 _Static_assert(offsetof(struct user_ctx, rip) == CTX_RIP, "entry.S");
 _Static_assert(offsetof(struct user_ctx, rflags) == CTX_RFLAGS, "entry.S");
 _Static_assert(offsetof(struct user_ctx, resume) == CTX_RESUME, "entry.S");
 _Static_assert(offsetof(struct user_ctx, gpr) == CTX_GPR, "entry.S");
 
 enum user_exit {
-	USER_SYSCALL, /* number and arguments in ctx->gpr; results go to gpr[0], gpr[2] */
+	USER_FINISH,  /* system call 0, which ends an upcall; arguments in ctx->gpr */
+	USER_SYSCALL, /* any other; number too in ctx->gpr; results go to gpr[0], gpr[2] */
 	USER_IRQ,     /* an interrupt came and has been handled; ctx can be resumed */
 	USER_FAULT,   /* an exception: user_fault() says which; ctx has the registers */
 };

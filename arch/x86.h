@@ -189,10 +189,10 @@ static inline bool wrmsr_safe(u32 msr, u64 value)
 
 static inline u64 rdtsc(void)
 {
-	u32 lo, hi;
+	u64 lo, hi; /* their upper halves are cleared */
 
 	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
-	return (u64)hi << 32 | lo;
+	return hi << 32 | lo;
 }
 
 static inline u64 rdtscp(u32 *aux)

@@ -172,7 +172,7 @@ struct abi_vcpu {
 	u8 size;   /* bytes of a port access: 1, 2, 4 */
 	u8 write;  /* MMIO: 1 the access was a write */
 	u32 msr;   /* RDMSR, WRMSR */
-	u64 value; /* PIO_OUT, WRMSR */
+	u64 value; /* PIO_OUT: RAX, of which .size bytes count; WRMSR */
 	u64 gpa;   /* MMIO: the faulting guest-physical address */
 	u8 walk;   /* MMIO: the fault was met while walking the guest's page tables */
 	u8 fetch;  /* MMIO: the fault was an instruction fetch */

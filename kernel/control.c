@@ -209,17 +209,17 @@ u32 vm_stat_rows(const struct vm *vm, struct stat_row *rows, u32 max)
 void vm_times(const struct vm *vm, ns_t *guest, ns_t *kernel, ns_t *monitor)
 {
 	struct vcpu_stats sum = { 0 };
+	ns_t run;
 
 	if (!vm->vcpu_count)
 		sum = vm->last;
-	for (u32 i = 0; i < vm->vcpu_count; i++) {
-		sum.tsc_guest += vm->vcpus[i]->stats.tsc_guest;
-		sum.tsc_kernel += vm->vcpus[i]->stats.tsc_kernel;
-		sum.tsc_monitor += vm->vcpus[i]->stats.tsc_monitor;
-	}
-	*guest = time_delta(sum.tsc_guest);
-	*kernel = time_delta(sum.tsc_kernel);
-	*monitor = time_delta(sum.tsc_monitor);
+	for (u32 i = 0; i < vm->vcpu_count; i++)
+		vcpu_stats_add(&sum, &vm->vcpus[i]->stats);
+	run = time_delta(sum.run.ticks);
+	*guest = time_delta(sum.guest.ticks);
+	*monitor = time_delta(sum.monitor.ticks);
+	/* not all read at the same moment */
+	*kernel = run > *guest + *monitor ? run - *guest - *monitor : 0;
 }
 
 const char *vm_crash_text(const struct vm *vm, u32 *len)

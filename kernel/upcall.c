@@ -11,7 +11,6 @@
 #include "arch/x86.h"
 #include "kernel/budget.h"
 #include "kernel/control_regs.h"
-#include "kernel/monitor.h"
 #include "kernel/percpu.h"
 #include "kernel/string.h"
 #include "kernel/vcpu.h"
@@ -53,7 +52,7 @@ void vcpu_fill_regs(struct vcpu *v)
 	hv->get_mmu(&v->hv, (struct hv_state *)&p->state, &p->cpl);
 }
 
-static NOINLINE void fill_page(struct vcpu *v, u32 reason)
+static void fill_page(struct vcpu *v, u32 reason)
 {
 	const struct hv_exit *x = &v->hv.exit;
 	struct abi_vcpu *p = v->page;
@@ -88,40 +87,35 @@ static NOINLINE void fill_page(struct vcpu *v, u32 reason)
 	}
 }
 
-/* The commonest by far. */
-static inline void fill_pio(struct vcpu *v, u32 reason)
-{
-	static const u32 mask[8] = { 0, 0xff, 0xffff, 0, 0xffffffff }; /* by size, 3 bits wide */
-	const struct hv_exit *x = &v->hv.exit;
-
-	v->page->port = x->pio.port;
-	v->page->size = x->pio.size;
-	if (reason == ABI_UP_PIO_OUT)
-		v->page->value = v->hv.gpr[HV_RAX] & mask[x->pio.size];
-}
-
-void vcpu_upcall(struct vcpu *v, u32 reason)
+static inline void begin(struct vcpu *v, u32 reason)
 {
 	struct abi_vcpu *p = v->page;
 
-	if (likely(reason == ABI_UP_PIO_IN || reason == ABI_UP_PIO_OUT))
-		fill_pio(v, reason);
-	else
-		fill_page(v, reason);
 	p->reason = reason;
 	p->events = 0;
 	if (unlikely(__atomic_load_n(&v->events, __ATOMIC_RELAXED)))
 		p->events = __atomic_exchange_n(&v->events, 0, __ATOMIC_ACQ_REL);
 	v->upcall = reason;
 	v->upcall_active = true;
-	v->upcall_start = v->stats.tsc_monitor + v->stats.tsc_kernel;
-	v->uctx.gpr[HV_RDI] = v->page_va;
-	if (unlikely(v->uctx.resume != USER_FRESH)) { /* else as the last upcall left it */
-		v->uctx.resume = USER_FRESH;
-		v->uctx.rip = monitor_entry();
-		v->uctx.gpr[HV_RSP] = ABI_STACK_TOP(v->id);
-	}
+	v->upcall_start = v->stats.monitor.ticks;
+	v->uctx.resume = USER_FRESH;
 	v->stats.upcalls++;
+}
+
+void vcpu_upcall(struct vcpu *v, u32 reason)
+{
+	fill_page(v, reason);
+	begin(v, reason);
+}
+
+void vcpu_upcall_pio(struct vcpu *v)
+{
+	const struct hv_exit *x = &v->hv.exit;
+
+	v->page->port = x->pio.port;
+	v->page->size = x->pio.size;
+	v->page->value = v->hv.gpr[HV_RAX];
+	begin(v, x->pio.in ? ABI_UP_PIO_IN : ABI_UP_PIO_OUT);
 }
 
 /* AL, AX or EAX; a 32-bit result clears the upper half as hardware does. */
@@ -198,7 +192,7 @@ static NOINLINE bool finish_lapic_write(struct vcpu *v, u64 offset, u64 value, u
 		return false;
 	if (lapic_mmio(&v->lapic))
 		vcpu_lapic_effects(v, lapic_write(&v->lapic, (u32)offset, (u32)value,
-						  vcpu_guest_tsc(v, v->tsc_mark)));
+						  vcpu_guest_tsc(v, rdtsc())));
 	vcpu_advance(v, (u32)len);
 	return true;
 }
@@ -210,7 +204,7 @@ static NOINLINE bool finish_lapic_read(struct vcpu *v, u64 offset, u64 gpr, u64 
 	if (offset >= LAPIC_MMIO_SIZE || gpr > ABI_NO_GPR || len > 15)
 		return false;
 	if (lapic_mmio(&v->lapic))
-		value = vcpu_lapic_read(v, (u32)offset, v->tsc_mark);
+		value = vcpu_lapic_read(v, (u32)offset, rdtsc());
 	if (gpr != ABI_NO_GPR)
 		v->hv.gpr[gpr] = value;
 	vcpu_advance(v, (u32)len);
@@ -276,36 +270,45 @@ static bool over_budget(const struct vcpu *v)
 {
 	u64 seconds = v->upcall == ABI_UP_START ? BUDGET_START_S : BUDGET_S;
 
-	return v->stats.tsc_monitor + v->stats.tsc_kernel - v->upcall_start > seconds * tsc_hz;
+	return stopwatch_read(&v->stats.monitor) - v->upcall_start > seconds * tsc_hz;
+}
+
+/* All that ends a run of ring 3 but SYS_FINISH. False: leave the upcall for now. */
+static NOINLINE bool goes_on(struct vcpu *v, enum user_exit why)
+{
+	switch (why) {
+	case USER_SYSCALL: vcpu_syscall(v); break;
+	case USER_FAULT: monitor_fault(v); break;
+	default:
+		if (over_budget(v))
+			vcpu_end(v, VM_END_MONITOR, 0,
+				 "its monitor did not come back from upcall %u", v->upcall);
+		if (__atomic_load_n(&v->requests, __ATOMIC_ACQUIRE) & VCPU_REQ_LEAVE)
+			return false;
+	}
+	return !v->ended;
+}
+
+static NOINLINE void bad_finish(struct vcpu *v)
+{
+	vcpu_end(v, VM_END_MONITOR, 0, "its monitor ended upcall %u by a bad call (%lx)", v->upcall,
+		 v->uctx.gpr[HV_RDI]);
 }
 
 void vcpu_upcall_run(struct vcpu *v)
 {
-	while (v->upcall_active && !v->ended) {
-		vcpu_account(v, &v->stats.tsc_kernel);
-		enum user_exit why = user_run(&v->uctx);
+	enum user_exit why;
 
-		vcpu_account(v, &v->stats.tsc_monitor);
-		if (likely(why == USER_SYSCALL)) {
-			if (v->uctx.gpr[HV_RAX] != ABI_SYS_FINISH) {
-				vcpu_syscall(v);
-				continue;
-			}
-			v->upcall_active = false;
-			if (unlikely(!finish(v)))
-				vcpu_end(v, VM_END_MONITOR, 0,
-					 "its monitor ended upcall %u by a bad call (%lx)",
-					 v->upcall, v->uctx.gpr[HV_RDI]);
-			else if (unlikely(v->stop_asked))
-				v->ended = true;
-		} else if (why == USER_FAULT) {
-			monitor_fault(v);
-		} else {
-			if (over_budget(v))
-				vcpu_end(v, VM_END_MONITOR, 0,
-					 "its monitor did not come back from upcall %u", v->upcall);
-			if (__atomic_load_n(&v->requests, __ATOMIC_ACQUIRE) & VCPU_REQ_LEAVE)
-				return;
-		}
-	}
+	stopwatch_start(&v->stats.monitor);
+	do
+		why = user_run(&v->uctx);
+	while (unlikely(why != USER_FINISH) && goes_on(v, why));
+	stopwatch_stop(&v->stats.monitor);
+	if (unlikely(why != USER_FINISH))
+		return;
+	v->upcall_active = false;
+	if (unlikely(!finish(v)))
+		bad_finish(v);
+	else if (unlikely(v->stop_asked))
+		v->ended = true;
 }

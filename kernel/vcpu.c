@@ -10,6 +10,7 @@
 #include "arch/frames.h"
 #include "arch/kmap.h"
 #include "arch/x86.h"
+#include "kernel/monitor.h"
 #include "kernel/pages.h"
 #include "kernel/percpu.h"
 #include "kernel/string.h"
@@ -64,7 +65,9 @@ static void set_up(struct vcpu *v, struct vm *vm)
 	v->lapic_timer.fn = lapic_timer_fn;
 	v->monitor_timer.fn = monitor_timer_fn;
 	v->nudge.fn = nudge_fn;
-	v->uctx.resume = USER_IRET; /* nothing of an upcall stands in it yet */
+	v->uctx.start_rip = monitor_entry();
+	v->uctx.start_rsp = ABI_STACK_TOP(v->id);
+	v->uctx.start_rdi = ABI_VCPU_PAGE(v->id);
 	v->tsc_base_offset = 0 - vm->tsc_start;
 	v->tsc_offset = v->tsc_base_offset;
 	v->xcr0 = XCR0_X87;
@@ -96,7 +99,6 @@ enum err vcpu_create(struct vm *vm, u32 id, u32 cpu, struct vcpu **out)
 			   MMU_R | MMU_W) != OK)
 		goto fail;
 	v->page->id = id;
-	v->page_va = ABI_VCPU_PAGE(id);
 	vcpu_upcall(v, ABI_UP_START);
 	*out = v;
 	return OK;
@@ -215,35 +217,44 @@ static bool choose_event(struct vcpu *v)
 	return true;
 }
 
-static inline void run_once(struct vcpu *v)
+/* Events that this exit cut short or that wait for something in the guest. */
+static NOINLINE void look_at_events(struct vcpu *v)
 {
-	struct vcpu_trace *t = &v->trace[v->trace_next++ & (VCPU_TRACE - 1)];
-
-	hv->run(&v->hv);
-	v->stats.exits[v->hv.exit.reason]++;
-	t->rip = v->hv.rip;
-	t->reason = v->hv.exit.reason;
-	t->info = v->hv.exit.word;
-	if (unlikely(v->hv.exit.cut.valid))
+	if (v->hv.exit.cut.valid)
 		vcpu_requeue(v);
 	/* what waits for a window may have it after this instruction: see then
 	 * rather than by an exit of its own, which Bochs 2.7 would not make */
-	if (unlikely(v->hv.want_window))
+	if (v->hv.want_window)
 		vcpu_request(v, VCPU_REQ_EVENT);
-	if (unlikely(v->nmi_iret && v->hv.rip != v->iret_rip)) { /* its IRET ran */
+	if (v->nmi_iret && v->hv.rip != v->iret_rip) { /* its IRET ran */
 		v->nmi_iret = false;
 		v->nmi_blocked = false;
 		vcpu_request(v, VCPU_REQ_EVENT);
 	}
 }
 
-/* In the guest, as long as exits can be answered closed; their few hundred
- * instructions count as the guest's time. True: one cannot. */
+static inline void run_once(struct vcpu *v)
+{
+	struct vcpu_trace *t;
+
+	stopwatch_start(&v->stats.guest);
+	hv->run(&v->hv);
+	stopwatch_stop(&v->stats.guest);
+	v->stats.exits[v->hv.exit.reason]++;
+	t = &v->trace[v->trace_next++ % VCPU_TRACE];
+	t->rip = v->hv.rip;
+	t->reason = v->hv.exit.reason;
+	t->info = v->hv.exit.word;
+	if (unlikely(v->hv.exit.cut.valid | v->hv.want_window | v->nmi_iret))
+		look_at_events(v);
+}
+
+/* In the guest, as long as exits can be answered closed. True: one cannot. */
 static bool run_closed(struct vcpu *v)
 {
+	vcpu_exit_fn *answer;
 	bool again = true;
 
-	vcpu_account(v, &v->stats.tsc_kernel);
 	hv->close();
 	while (again) {
 		u32 requests = __atomic_load_n(&v->requests, __ATOMIC_ACQUIRE);
@@ -257,9 +268,9 @@ static bool run_closed(struct vcpu *v)
 			}
 		}
 		run_once(v);
-		again = (VCPU_CLOSED_EXITS >> v->hv.exit.reason & 1) && vcpu_exit_closed(v);
+		answer = vcpu_closed_exits[v->hv.exit.reason];
+		again = answer && answer(v);
 	}
-	vcpu_account(v, &v->stats.tsc_guest);
 	hv->open(&v->hv);
 	return !again;
 }
@@ -287,9 +298,8 @@ static void pass_events(struct vcpu *v)
 		vcpu_upcall(v, ABI_UP_EVENT);
 }
 
-enum vcpu_leave vcpu_run(struct vcpu *v)
+static enum vcpu_leave run_until_leave(struct vcpu *v)
 {
-	v->tsc_mark = rdtsc();
 	for (;;) {
 		u32 requests = __atomic_load_n(&v->requests, __ATOMIC_ACQUIRE);
 
@@ -324,4 +334,24 @@ enum vcpu_leave vcpu_run(struct vcpu *v)
 		}
 		run_guest(v);
 	}
+}
+
+enum vcpu_leave vcpu_run(struct vcpu *v)
+{
+	enum vcpu_leave why;
+
+	stopwatch_start(&v->stats.run);
+	why = run_until_leave(v);
+	stopwatch_stop(&v->stats.run);
+	return why;
+}
+
+void vcpu_stats_add(struct vcpu_stats *sum, const struct vcpu_stats *s)
+{
+	for (u32 r = 0; r < HV_EXIT_COUNT; r++)
+		sum->exits[r] += s->exits[r];
+	sum->upcalls += s->upcalls;
+	sum->run.ticks += stopwatch_read(&s->run);
+	sum->guest.ticks += stopwatch_read(&s->guest);
+	sum->monitor.ticks += stopwatch_read(&s->monitor);
 }

@@ -12,10 +12,10 @@
 
 #include "arch/hv.h"
 #include "arch/user.h"
-#include "arch/x86.h"
 #include "kernel/abi.h"
 #include "kernel/lapic.h"
 #include "kernel/msrs.h"
+#include "kernel/stopwatch.h"
 #include "kernel/timer.h"
 #include "kernel/vm_end.h"
 
@@ -41,12 +41,17 @@ struct vcpu_trace {
 struct vcpu_stats {
 	u64 exits[HV_EXIT_COUNT];
 	u64 upcalls;
-	u64 tsc_guest, tsc_kernel, tsc_monitor;
+	struct stopwatch run;	  /* of all of vcpu_run(): what follows, and the kernel */
+	struct stopwatch guest;	  /* from the entry to the exit */
+	struct stopwatch monitor; /* of upcalls, with their system calls */
 };
 
 /* vcpu.kept: delivered as soon as the guest can take them */
 #define VCPU_KEPT_EXTINT 0
 #define VCPU_KEPT_NMI 1
+
+/* What is in *s is added to *sum. s may be of another CPU's vCPU. */
+void vcpu_stats_add(struct vcpu_stats *sum, const struct vcpu_stats *s);
 
 struct vm;
 
@@ -77,13 +82,12 @@ struct vcpu {
 	u8 eoi_vector;
 
 	u32 upcall;		 /* enum abi_upcall under way */
-	u64 upcall_start;	 /* stats.tsc_monitor + tsc_kernel then */
+	u64 upcall_start;	 /* stats.monitor then */
 	u64 watched;		 /* stats.upcalls when the watchdog last looked; CPU 0's */
 	u64 iret_rip;		 /* with nmi_iret: where that IRET stands */
 	struct hv_event kept[2]; /* accepted, but an exception came first: VCPU_KEPT_* */
 	struct user_ctx uctx;
 	struct abi_vcpu *page; /* the kernel's alias of the shared page */
-	u64 page_va;	       /* where the monitor sees it */
 
 	u32 leaf1[4];  /* CPUID leaf 1 as the guest sees it now */
 	u64 leaf1_cr4; /* under this CR4; ~0: not known */
@@ -98,7 +102,6 @@ struct vcpu {
 	void *fpu;		    /* fpu_size bytes while not attached */
 
 	struct vcpu_stats stats; /* since the VM's start */
-	u64 tsc_mark;		 /* when the present account began */
 	u32 trace_next;
 	struct vcpu_trace trace[VCPU_TRACE];
 };
@@ -133,23 +136,12 @@ static inline u64 vcpu_guest_tsc(const struct vcpu *v, u64 host_tsc)
 	return host_tsc + v->tsc_offset;
 }
 
-/* exits.c: act on hv.exit, one of VCPU_CLOSED_EXITS. True: go on in the guest
- * without opening. */
-bool vcpu_exit_closed(struct vcpu *v);
-#define VCPU_CLOSED_EXITS \
-	(BIT(HV_EXIT_CPUID) | BIT(HV_EXIT_RDMSR) | BIT(HV_EXIT_WRMSR) | BIT(HV_EXIT_HYPERCALL) | \
-	 BIT(HV_EXIT_WINDOW) | BIT(HV_EXIT_XSETBV) | BIT(HV_EXIT_SKIP) | BIT(HV_EXIT_UD) | \
-	 BIT(HV_EXIT_GP) | BIT(HV_EXIT_CR) | BIT(HV_EXIT_NMI_WINDOW))
-/* The same for those that vcpu_exit_closed refused; open. */
+/* exits.c: by hv.exit.reason, who acts on it closed; NULL: nobody. True: go on in
+ * the guest without opening. */
+typedef bool vcpu_exit_fn(struct vcpu *v);
+extern vcpu_exit_fn *const vcpu_closed_exits[HV_EXIT_COUNT];
+/* The same for all others, and those refused there; open. */
 void vcpu_exit_open(struct vcpu *v);
-/* The time since the last call goes to one of stats' accounts. */
-static inline void vcpu_account(struct vcpu *v, u64 *to)
-{
-	u64 now = rdtsc();
-
-	*to += now - v->tsc_mark;
-	v->tsc_mark = now;
-}
 /* An instruction that was carried out here ends RF, and is single-stepped here. */
 void vcpu_advance_flags(struct vcpu *v, u32 len);
 /* RIP moves on: the one place. len 0: unknown, nothing moves. */
@@ -189,13 +181,11 @@ static inline u32 vcpu_lapic_read(struct vcpu *v, u32 offset, u64 host_tsc)
 void vcpu_lapic_effects(struct vcpu *v, u32 effects);
 /* Guest writes of control registers, checked; false: #GP was queued. */
 bool vcpu_write_cr(struct vcpu *v, u32 nr, u64 value);
-/* RDMSR and WRMSR as far as the kernel owns them; false: the monitor's turn. */
-bool vcpu_rdmsr(struct vcpu *v);
-bool vcpu_wrmsr(struct vcpu *v);
 void vcpu_update_tsc(struct vcpu *v);
 
 /* upcall.c */
-void vcpu_upcall(struct vcpu *v, u32 reason); /* begin one; upcall_run does the rest */
+void vcpu_upcall_pio(struct vcpu *v);	      /* begin one for hv.exit.pio, not a string; */
+void vcpu_upcall(struct vcpu *v, u32 reason); /* for any other reason; upcall_run does the rest */
 void vcpu_upcall_run(struct vcpu *v);	      /* until it ends, fails, or LEAVE is requested */
 void vcpu_fill_regs(struct vcpu *v);	      /* GPRs and what address translation needs */
 

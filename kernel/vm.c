@@ -281,16 +281,8 @@ static void begin_release(struct vm *vm)
 	}
 	vm->ran = time_now() - vm->started;
 	vm->last = (struct vcpu_stats){ 0 };
-	for (u32 i = 0; i < vm->vcpu_count; i++) {
-		const struct vcpu_stats *s = &vm->vcpus[i]->stats;
-
-		for (u32 r = 0; r < HV_EXIT_COUNT; r++)
-			vm->last.exits[r] += s->exits[r];
-		vm->last.upcalls += s->upcalls;
-		vm->last.tsc_guest += s->tsc_guest;
-		vm->last.tsc_kernel += s->tsc_kernel;
-		vm->last.tsc_monitor += s->tsc_monitor;
-	}
+	for (u32 i = 0; i < vm->vcpu_count; i++)
+		vcpu_stats_add(&vm->last, &vm->vcpus[i]->stats);
 	vm->state = VM_RELEASING;
 }
 

@@ -54,7 +54,7 @@ u64 svm_event_pack(const struct hv_event *e)
 	return info;
 }
 
-struct hv_event svm_event_unpack(u64 info)
+NOINLINE struct hv_event svm_event_unpack(u64 info)
 {
 	struct hv_event e = { 0 };
 

@@ -2,7 +2,7 @@
  * The life of VMs (kernel/vm.c, control.c, loop.c): start, stop, reset and
  * restart by policy, no memory at any point, and nothing ever lost.
  */
-// SOURCES: kernel/vcpu.c kernel/events.c kernel/exits.c kernel/upcall.c kernel/syscall.c kernel/vm.c kernel/vm_log.c
+// SOURCES: kernel/vcpu.c kernel/events.c kernel/exits*.c kernel/upcall.c kernel/syscall.c kernel/vm.c kernel/vm_log.c
 // SOURCES: kernel/space.c kernel/monitor.c kernel/pages*.c kernel/loop.c kernel/control.c
 // SOURCES: kernel/restart.c kernel/vm_end.c
 // SOURCES: kernel/crash.c kernel/time.c kernel/timer.c kernel/lapic*.c kernel/msrs.c
