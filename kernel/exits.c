@@ -167,6 +167,10 @@ void vcpu_exit_open(struct vcpu *v)
 		vcpu_upcall_pio(v);
 		return;
 	}
+	if (likely(x->reason == HV_EXIT_NPF && !x->cut.valid)) {
+		vcpu_upcall_mmio(v);
+		return;
+	}
 	switch (x->reason) {
 	case HV_EXIT_INTR:
 	case HV_EXIT_NMI: /* taken when hv->open() set GIF */ irq_window(); break;
@@ -174,14 +178,10 @@ void vcpu_exit_open(struct vcpu *v)
 	case HV_EXIT_IRET: exit_iret(v); break;
 	case HV_EXIT_EXC: exit_exception(v); break;
 	case HV_EXIT_PIO: vcpu_upcall(v, ABI_UP_PIO_STRING); break;
-	case HV_EXIT_NPF:
-		if (x->cut.valid) { /* RIP's instruction is not what touched it */
-			vcpu_end(v, VM_END_EMULATION, 0,
-				 "event %u was delivered through device memory at %lx",
-				 x->cut.vector, x->npf.gpa);
-			break;
-		}
-		vcpu_upcall(v, ABI_UP_MMIO);
+	case HV_EXIT_NPF: /* RIP's instruction is not what touched it */
+		vcpu_end(v, VM_END_EMULATION, 0,
+			 "event %u was delivered through device memory at %lx", x->cut.vector,
+			 x->npf.gpa);
 		break;
 	case HV_EXIT_RDMSR: vcpu_upcall(v, ABI_UP_RDMSR); break;
 	case HV_EXIT_WRMSR: vcpu_upcall(v, ABI_UP_WRMSR); break;

@@ -177,7 +177,9 @@ static NOINLINE bool cpuid_slow(struct vcpu *v, u32 leaf)
 /* What is asked for most often. */
 static NOINLINE bool cpuid_leaf1(struct vcpu *v)
 {
-	if (likely(v->leaf1_cr4 == hv->get_cr(&v->hv, 4)))
+	u64 cr4 = hv->get_cr(&v->hv, 4);
+
+	if (likely(cr4 == v->leaf1_cr4))
 		return put_cpuid(v, v->leaf1);
 	return cpuid_slow(v, 1);
 }

@@ -278,6 +278,8 @@ u32 lapic_write(struct lapic *l, u32 offset, u32 value, u64 now_tsc)
 {
 	u32 effects = 0, unused;
 
+	if (likely(offset == LAPIC_EOI)) /* the commonest by far */
+		return eoi(l);
 	if (offset & 15)
 		return 0;
 	switch (offset) {

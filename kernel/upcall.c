@@ -44,9 +44,11 @@ void vcpu_fill_regs(struct vcpu *v)
 {
 	struct abi_vcpu *p = v->page;
 
+	/* in this order, or the compiler reads them all first, into more registers
+	 * than there are */
 #pragma GCC unroll 16
 	for (u32 i = 0; i < HV_GPRS; i++)
-		p->gpr[i] = v->hv.gpr[i];
+		WRITE_ONCE(p->gpr[i], READ_ONCE(v->hv.gpr[i]));
 	p->rip = v->hv.rip;
 	p->rflags = v->hv.rflags;
 	hv->get_mmu(&v->hv, (struct hv_state *)&p->state, &p->cpl);
@@ -61,13 +63,6 @@ static void fill_page(struct vcpu *v, u32 reason)
 	case ABI_UP_PIO_STRING:
 		p->port = x->pio.port;
 		p->size = x->pio.size;
-		vcpu_fill_regs(v);
-		break;
-	case ABI_UP_MMIO:
-		p->gpa = x->npf.gpa;
-		p->write = x->npf.write;
-		p->walk = x->npf.walk;
-		p->fetch = x->npf.fetch;
 		vcpu_fill_regs(v);
 		break;
 	case ABI_UP_RDMSR:
@@ -116,6 +111,19 @@ void vcpu_upcall_pio(struct vcpu *v)
 	v->page->size = x->pio.size;
 	v->page->value = v->hv.gpr[HV_RAX];
 	begin(v, x->pio.in ? ABI_UP_PIO_IN : ABI_UP_PIO_OUT);
+}
+
+void vcpu_upcall_mmio(struct vcpu *v)
+{
+	const struct hv_exit *x = &v->hv.exit;
+	struct abi_vcpu *p = v->page;
+
+	p->gpa = x->npf.gpa;
+	p->write = x->npf.write;
+	p->walk = x->npf.walk;
+	p->fetch = x->npf.fetch;
+	begin(v, ABI_UP_MMIO);
+	vcpu_fill_regs(v);
 }
 
 /* AL, AX or EAX; a 32-bit result clears the upper half as hardware does. */
@@ -188,11 +196,15 @@ static NOINLINE bool finish_dr(struct vcpu *v, u64 nr, u64 value, u64 len)
 
 static NOINLINE bool finish_lapic_write(struct vcpu *v, u64 offset, u64 value, u64 len)
 {
+	u32 effects = 0;
+
 	if (offset >= LAPIC_MMIO_SIZE || value > 0xffffffff || len > 15)
 		return false;
 	if (lapic_mmio(&v->lapic))
-		vcpu_lapic_effects(v, lapic_write(&v->lapic, (u32)offset, (u32)value,
-						  vcpu_guest_tsc(v, rdtsc())));
+		effects =
+			lapic_write(&v->lapic, (u32)offset, (u32)value, vcpu_guest_tsc(v, rdtsc()));
+	if (effects)
+		vcpu_lapic_effects(v, effects);
 	vcpu_advance(v, (u32)len);
 	return true;
 }

@@ -184,10 +184,13 @@ bool vcpu_write_cr(struct vcpu *v, u32 nr, u64 value);
 void vcpu_update_tsc(struct vcpu *v);
 
 /* upcall.c */
-void vcpu_upcall_pio(struct vcpu *v);	      /* begin one for hv.exit.pio, not a string; */
-void vcpu_upcall(struct vcpu *v, u32 reason); /* for any other reason; upcall_run does the rest */
-void vcpu_upcall_run(struct vcpu *v);	      /* until it ends, fails, or LEAVE is requested */
-void vcpu_fill_regs(struct vcpu *v);	      /* GPRs and what address translation needs */
+/* Begin one: for hv.exit.pio (not a string), for hv.exit.npf, for any other reason.
+ * vcpu_upcall_run does the rest. */
+void vcpu_upcall_pio(struct vcpu *v);
+void vcpu_upcall_mmio(struct vcpu *v);
+void vcpu_upcall(struct vcpu *v, u32 reason);
+void vcpu_upcall_run(struct vcpu *v); /* until it ends, fails, or LEAVE is requested */
+void vcpu_fill_regs(struct vcpu *v);  /* GPRs and what address translation needs */
 
 /* syscall.c: all calls but FINISH; result in uctx. */
 void vcpu_syscall(struct vcpu *v);

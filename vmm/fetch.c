@@ -111,7 +111,7 @@ static inline const struct insn *fetch_fast(struct abi_vcpu *v, enum insn_mode m
 	return decode_into(v, mode, lo, hi, e);
 }
 
-static const struct insn *fetch_any(struct abi_vcpu *v, enum insn_mode mode)
+static NOINLINE const struct insn *fetch_any(struct abi_vcpu *v, enum insn_mode mode)
 {
 	const u8 *p = code_ptr(v, code_linear(v, mode, v->rip));
 	u32 room = PAGE_SIZE - ((u64)p & (PAGE_SIZE - 1));

@@ -60,20 +60,26 @@ const struct io_range *iomap_find(enum io_space space, u64 addr)
 }
 
 /* The range that holds all of [addr, addr + size), or NULL. */
-static inline const struct io_range *range_of(enum io_space space, u64 addr, u32 size)
+static inline const struct io_range *whole(const struct io_range *r, u64 addr, u32 size)
 {
-	const struct io_range *r = last[space];
-
-	if (space == IO_PORT && likely(addr < PORTS)) {
-		if (unlikely(!port_range[addr]))
-			return NULL;
-		r = &spaces[IO_PORT].range[port_range[addr] - 1];
-	} else if (unlikely(addr - r->base >= r->len)) {
-		r = iomap_find(space, addr);
-		if (!r)
-			return NULL;
-	}
 	return likely(size <= r->len - (addr - r->base)) ? r : NULL;
+}
+
+static inline const struct io_range *port_range_of(u32 port, u32 size)
+{
+	u32 i = likely(port < PORTS) ? port_range[port] : 0;
+	const struct io_range *r = i ? &spaces[IO_PORT].range[i - 1] : iomap_find(IO_PORT, port);
+
+	return likely(r) ? whole(r, port, size) : NULL;
+}
+
+static inline const struct io_range *mmio_range_of(gpa_t gpa, u32 size)
+{
+	const struct io_range *r = last[IO_MMIO];
+
+	if (unlikely(gpa - r->base >= r->len))
+		r = iomap_find(IO_MMIO, gpa);
+	return likely(r) ? whole(r, gpa, size) : NULL;
 }
 
 /* An access that no one range holds: byte by byte. */
@@ -101,10 +107,8 @@ static __attribute__((noinline)) void write_bytes(enum io_space space, u64 addr,
 	}
 }
 
-u64 iomap_read(enum io_space space, u64 addr, u32 size)
+static inline u64 read(const struct io_range *r, enum io_space space, u64 addr, u32 size)
 {
-	const struct io_range *r = range_of(space, addr, size);
-
 	if (unlikely(!r))
 		return read_bytes(space, addr, size);
 	if (unlikely(!r->read))
@@ -112,17 +116,33 @@ u64 iomap_read(enum io_space space, u64 addr, u32 size)
 	return r->read(r->dev, addr - r->base, size) & size_mask(size);
 }
 
-void iomap_write(enum io_space space, u64 addr, u32 size, u64 value)
+static inline void write(const struct io_range *r, enum io_space space, u64 addr, u32 size,
+			 u64 value)
 {
-	const struct io_range *r = range_of(space, addr, size);
+	if (unlikely(!r))
+		write_bytes(space, addr, size, value);
+	else if (likely(r->write))
+		r->write(r->dev, addr - r->base, size, value & size_mask(size));
+}
 
-	value &= size_mask(size);
-	if (likely(r)) {
-		if (r->write)
-			r->write(r->dev, addr - r->base, size, value);
-		return;
-	}
-	write_bytes(space, addr, size, value);
+u64 iomap_in(u32 port, u32 size)
+{
+	return read(port_range_of(port, size), IO_PORT, port, size);
+}
+
+void iomap_out(u32 port, u32 size, u64 value)
+{
+	write(port_range_of(port, size), IO_PORT, port, size, value);
+}
+
+u64 iomap_mmio_read(gpa_t gpa, u32 size)
+{
+	return read(mmio_range_of(gpa, size), IO_MMIO, gpa, size);
+}
+
+void iomap_mmio_write(gpa_t gpa, u32 size, u64 value)
+{
+	write(mmio_range_of(gpa, size), IO_MMIO, gpa, size, value);
 }
 
 void iomap_clear(void)

@@ -28,9 +28,25 @@ struct io_range {
 /* Copies *range. false: empty, wraps, overlaps another, past the space, or full. */
 bool iomap_add(enum io_space space, const struct io_range *range);
 
-/* size 1 to 8. An access that is not inside one range is done byte by byte. */
-u64 iomap_read(enum io_space space, u64 addr, u32 size);
-void iomap_write(enum io_space space, u64 addr, u32 size, u64 value);
+u64 iomap_in(u32 port, u32 size);
+void iomap_out(u32 port, u32 size, u64 value);
+u64 iomap_mmio_read(gpa_t gpa, u32 size);
+void iomap_mmio_write(gpa_t gpa, u32 size, u64 value);
+
+/* size 1 to 8; of value, so many bytes count. An access that is not inside one
+ * range is done byte by byte. */
+static inline u64 iomap_read(enum io_space space, u64 addr, u32 size)
+{
+	return space == IO_PORT ? iomap_in((u32)addr, size) : iomap_mmio_read(addr, size);
+}
+
+static inline void iomap_write(enum io_space space, u64 addr, u32 size, u64 value)
+{
+	if (space == IO_PORT)
+		iomap_out((u32)addr, size, value);
+	else
+		iomap_mmio_write(addr, size, value);
+}
 
 /* The range that holds addr, or NULL (for tests and messages). */
 const struct io_range *iomap_find(enum io_space space, u64 addr);

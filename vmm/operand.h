@@ -33,7 +33,7 @@ static inline void operand_set_gpr(struct abi_vcpu *v, u32 reg, u64 value, u32 s
 }
 
 /* The source, register or immediate, cut to .src_size. */
-static inline u64 operand_src(const struct abi_vcpu *v, const struct insn *in)
+static ALWAYS_INLINE u64 operand_src(const struct abi_vcpu *v, const struct insn *in)
 {
 	u64 value = in->src == OPND_IMM ? in->imm : operand_gpr(v, in->src_reg, in->src_high);
 
@@ -41,7 +41,7 @@ static inline u64 operand_src(const struct abi_vcpu *v, const struct insn *in)
 }
 
 /* The memory operand's offset in its segment, plus more bytes. */
-static inline u64 operand_offset(const struct abi_vcpu *v, const struct insn *in, s64 more)
+static ALWAYS_INLINE u64 operand_offset(const struct abi_vcpu *v, const struct insn *in, s64 more)
 {
 	u64 off = (u64)in->disp + (u64)more;
 

@@ -54,7 +54,7 @@ u64 svm_event_pack(const struct hv_event *e)
 	return info;
 }
 
-NOINLINE struct hv_event svm_event_unpack(u64 info)
+struct hv_event svm_event_unpack(u64 info)
 {
 	struct hv_event e = { 0 };
 
@@ -66,6 +66,11 @@ NOINLINE struct hv_event svm_event_unpack(u64 info)
 	e.has_error = !!(info & SVM_EVENT_HAS_ERROR);
 	e.error = e.has_error ? (u32)(info >> 32) : 0;
 	return e;
+}
+
+static NOINLINE void decode_cut(struct hv_exit *x, u64 info)
+{
+	x->cut = svm_event_unpack(info);
 }
 
 static void decode_io(struct hv_vcpu *v, const struct vmcb *b)
@@ -130,10 +135,9 @@ void svm_decode_exit(struct hv_vcpu *v, const struct vmcb *b, bool nrip)
 	struct hv_exit *x = &v->exit;
 	u64 code = b->exit_code;
 
+	x->cut.valid = 0;
 	if (unlikely(b->exit_int_info & SVM_EVENT_VALID))
-		x->cut = svm_event_unpack(b->exit_int_info);
-	else
-		x->cut.valid = 0;
+		decode_cut(x, b->exit_int_info);
 
 	if (code == 0x7b) {
 		decode_io(v, b);
