@@ -1328,6 +1328,30 @@ static void accounts_add_up(void **state)
 	assert_int_equal(v->trace_next, world.entry_count + 1);
 }
 
+/* While the guest runs, and on a CPU whose TSC is a little behind. */
+static void a_running_account_is_read(void **state)
+{
+	struct stopwatch w = { 0 };
+	u64 now = hw.tsc;
+
+	(void)state;
+	assert_int_equal(stopwatch_read(&w), 0);
+	stopwatch_start(&w);
+	hw.tsc = now + 1000;
+	assert_in_range(stopwatch_read(&w), 990, 1010);
+	hw.tsc = now - 500;
+	assert_int_equal(stopwatch_read(&w), 0);
+	hw.tsc = now + 2000;
+	stopwatch_stop(&w);
+	assert_in_range(w.ticks, 1990, 2010);
+	hw.tsc = now + 5000;
+	assert_int_equal(stopwatch_read(&w), w.ticks);
+	stopwatch_start(&w);
+	hw.tsc = now + 6000;
+	assert_in_range(stopwatch_read(&w), 2980, 3020);
+	stopwatch_stop(&w);
+}
+
 static void attach_and_detach(void **state)
 {
 	(void)state;
@@ -1412,6 +1436,7 @@ int main(void)
 		T(a_monitor_that_hangs_is_ended),
 		T(stop_waits_for_finish),
 		T(accounts_add_up),
+		T(a_running_account_is_read),
 		T(attach_and_detach),
 	};
 
