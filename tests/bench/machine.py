@@ -86,6 +86,13 @@ class Code:
         self.low, self.high = min(self.function), max(self.function) + 16
 
 
+def vendor_code():
+    """[(first address, end)] of what is in arch/svm and arch/vmx, from the linker's map."""
+    text = (BUILD / "kernel.elf.map").read_text()
+    found = re.findall(r"(0xf\w{15})\s+(0x\w+) build/kernel/arch/(?:svm|vmx)/", text)
+    return [(int(a, 16), int(a, 16) + int(size, 16)) for a, size in found]
+
+
 class Mark:
     """Sums since QEMU's start; places: address -> count since the last tsc or mark."""
 

@@ -56,8 +56,13 @@ void guest_main(void)
 	BENCH("cpuid", "cpuid", 1, 0, 0, 0);
 	CHECK((u32)last_eax == r[0], "CPUID gave %lx", last_eax);
 	TRY("vmmcall", OUT("=a"(r[0])), "a"(0xffff) : "rbx", "rcx", "rdx", "memory");
-	if (fault.vector < 0)
+	if (fault.vector < 0) {
 		BENCH("hypercall", "vmmcall", 0xffff, 0, 0, 0);
+	} else {
+		TRY("vmcall", OUT("=a"(r[0])), "a"(0xffff) : "rbx", "rcx", "rdx", "memory");
+		if (fault.vector < 0)
+			BENCH("hypercall", "vmcall", 0xffff, 0, 0, 0);
+	}
 	BENCH("rdmsr_apic_base", "rdmsr", 0, MSR_APIC_BASE, 0, 0);
 	CHECK((u32)last_eax == (u32)base, "RDMSR gave %lx", last_eax);
 	if (try_rdmsr(MSR_TSC_ADJUST, NULL) < 0)
