@@ -16,6 +16,7 @@ enum reg { DATA = 0, IER = 1, FCR = 2, IIR = 2, LCR = 3, MCR = 4, LSR = 5, MSR =
 #define LCR_DLAB 0x80u
 #define FCR_RESET 0x07u /* on, both cleared; interrupt at the first byte */
 #define FCR_ON 0x01u
+#define MCR_RTS 0x02u
 #define MCR_DTR_RTS_OUT2 0x0bu /* OUT2 is the interrupt's gate on a PC */
 #define MCR_LOOP 0x10u
 #define LSR_DATA 0x01u
@@ -43,6 +44,7 @@ static u32 interrupts; /* taken so far */
 /* filled in the interrupt, emptied by uart_rx(); the same CPU, interrupts off */
 static char ring[RING_SIZE];
 static u32 ring_in, ring_out;
+static bool held;	 /* the ring is full: the sender is told to wait, by RTS */
 static bool break_due;	 /* LSR told of one; its null byte is still to be read */
 static bool break_waits; /* one stands at break_at; a later one takes its place */
 static u32 break_at;
@@ -103,6 +105,8 @@ enum err uart_init(u16 port)
 	base = port;
 	by_irq = false;
 	ier = 0;
+	held = false;
+	ring_in = ring_out = 0;
 	if (!answers()) {
 		base = 0;
 		return ERR_NODEV;
@@ -122,12 +126,13 @@ bool uart_present(void)
 	return base != 0;
 }
 
-/* What was received into the ring; what it cannot hold is lost. True: something was. */
+/* What was received into the ring, as far as it has room. True: something was. */
 static bool read_fifo(void)
 {
 	bool news = false;
 
-	for (u32 i = 0; i < DRAIN_MAX && (line_status() & LSR_DATA); i++) {
+	for (u32 i = 0;
+	     i < DRAIN_MAX && ring_in - ring_out < RING_SIZE && (line_status() & LSR_DATA); i++) {
 		char c = (char)reg_read(DATA);
 
 		news = true;
@@ -135,11 +140,33 @@ static bool read_fifo(void)
 			break_due = false;
 			break_waits = true;
 			break_at = ring_in;
-		} else if (ring_in - ring_out < RING_SIZE) {
+		} else {
 			ring[ring_in++ % RING_SIZE] = c;
 		}
 	}
 	return news;
+}
+
+static void set_ier(u8 value)
+{
+	if (ier != value) {
+		ier = value;
+		reg_write(IER, value);
+	}
+}
+
+static u8 ier_rx(void)
+{
+	return held ? 0 : IER_RX;
+}
+
+/* What the ring has no room for stays in the FIFO and, with the flow control of
+ * the line or of an emulator, with the sender. */
+static void hold(bool on)
+{
+	held = on;
+	reg_write(MCR, on ? MCR_DTR_RTS_OUT2 & ~MCR_RTS : MCR_DTR_RTS_OUT2);
+	set_ier((u8)((ier & ~IER_RX) | ier_rx()));
 }
 
 u32 uart_rx(char *buf, u32 max)
@@ -152,6 +179,10 @@ u32 uart_rx(char *buf, u32 max)
 		read_fifo();
 	while (n < max && ring_out != ring_in && !(break_waits && break_at == ring_out))
 		buf[n++] = ring[ring_out++ % RING_SIZE];
+	if (held && ring_in - ring_out < RING_SIZE / 2) {
+		read_fifo();
+		hold(false);
+	}
 	return n;
 }
 
@@ -161,14 +192,6 @@ bool uart_break(void)
 
 	break_waits &= !is;
 	return is;
-}
-
-static void set_ier(u8 value)
-{
-	if (ier != value) {
-		ier = value;
-		reg_write(IER, value);
-	}
 }
 
 u32 uart_tx(const char *buf, u32 n)
@@ -182,7 +205,7 @@ u32 uart_tx(const char *buf, u32 n)
 			reg_write(DATA, (u8)buf[sent]);
 	}
 	if (by_irq)
-		set_ier(sent < n ? IER_RX | IER_TX : IER_RX);
+		set_ier(sent < n ? ier_rx() | IER_TX : ier_rx());
 	return sent;
 }
 
@@ -191,8 +214,10 @@ static bool serve(void)
 {
 	bool news = read_fifo();
 
+	if (!held && ring_in - ring_out == RING_SIZE)
+		hold(true);
 	if ((ier & IER_TX) && (line_status() & LSR_TX_EMPTY)) {
-		set_ier(IER_RX);
+		set_ier(ier_rx());
 		news = true;
 	}
 	return news;
