@@ -24,21 +24,18 @@ import sys
 import tempfile
 import time
 
-import pexpect
-import pexpect.fdpexpect
-
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 import bochs  # noqa: E402
+import bulkhead  # noqa: E402
+from bulkhead import ESCAPE, PROMPT, Closed, Console, Timeout, clean  # noqa: E402,F401
 
 BUILD = ROOT / "build"
 GUESTS = BUILD / "guests"
 SCALE = float(os.environ.get("TEST_TIME_SCALE", "1"))
 OVMF = "/usr/share/ovmf/OVMF.fd"
-PROMPT = "bulkhead> "
 # what Machine(bed=) may be -> the emulator, its processor
 BEDS = {"qemu": ("qemu", None), "bochs": ("bochs", bochs.AMD), "intel": ("bochs", bochs.INTEL)}
-ESCAPE = "\x1d"  # Ctrl-]
 
 machines = []  # those alive, for conftest.py to show when a test fails
 
@@ -82,37 +79,9 @@ def config(*vms, host=""):
     return f'[host]\nconsole = "com1"\n{host}\n' + "\n".join(vms)
 
 
-def clean(text):
-    """What a terminal would show: no escape sequences, no carriage returns, backspaces done."""
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "")
-    while "\b" in text:
-        text = re.sub(r"[^\x08\n]?\x08", "", text, count=1)
-    return text
+class Machine(bulkhead.Shell):
+    """An emulated machine, and its shell: tools/bulkhead.py does the talking."""
 
-
-class Console:
-    """A guest's console while it has the focus; see Machine.console()."""
-
-    def __init__(self, machine):
-        self.machine = machine
-
-    def expect(self, pattern, timeout=30):
-        return self.machine.expect(pattern, timeout)
-
-    def send(self, text):
-        self.machine.send(text)
-
-    def run(self, command, prompt=r":~# ", timeout=60):
-        """A command in a guest's shell -> its output, without the echo."""
-        self.machine.send(command + "\r")
-        # the line editor of the guest wraps a long line anywhere
-        echo = r"(?:\x1b\[[0-9;]*[A-Za-z]|[\r\n])*".join(map(re.escape, command[-20:]))
-        self.machine.expect(echo + r"\r*\n", timeout)
-        self.machine.expect(prompt, timeout)
-        return clean(self.machine.before).rpartition("\n")[0]
-
-
-class Machine:
     def __init__(self, text=None, files=(), bed="qemu", cpus=4, memory=2048, efi=None,
                  model=None, qemu_cpu="EPYC,+svm,+npt", qemu_args=(), life=900, wait=True,
                  extra=None, serial=("-serial", "chardev:com1"), before=None,
@@ -182,10 +151,7 @@ class Machine:
                                         stdout=self.emulator_log, stderr=subprocess.STDOUT,
                                         start_new_session=True)
         self.socket = self._connect(address)
-        self.wire = pexpect.fdpexpect.fdspawn(self.socket.fileno(), encoding="utf-8",
-                                              codec_errors="replace", maxread=65536)
-        self.wire.logfile_read = self.log
-        self.wire.delayafterread = None
+        self.wire = bulkhead.Line(self.socket.fileno(), self.log)
 
     def _connect(self, address):
         end = time.monotonic() + seconds(30)
@@ -234,7 +200,7 @@ class Machine:
 
     def tail(self, lines=60):
         with contextlib.suppress(Exception):
-            self.wire.expect(pexpect.TIMEOUT, timeout=0.1)  # what has come meanwhile
+            self.wire.drain()  # what has come meanwhile
         self.log.flush()
         text = clean((self.dir / "console.log").read_text(encoding="utf-8", errors="replace"))
         text = "\n".join(text.split("\n")[-lines:])
@@ -252,46 +218,16 @@ class Machine:
 
     # ------------------------------------------------------------------ talk
 
-    @property
-    def before(self):
-        return self.wire.before
-
-    @property
-    def match(self):
-        return self.wire.match
-
-    def send(self, text):
-        self.wire.send(text)
+    def patience(self, timeout):
+        """Seconds on this bed."""
+        return seconds(timeout) * (4 if self.bed == "bochs" else 1)
 
     def expect(self, pattern, timeout=30):
-        return self.wire.expect(pattern, timeout=seconds(timeout) * (4 if self.bed == "bochs" else 1))
-
-    def wait_prompt(self, timeout=60):
-        self.expect(re.escape(PROMPT), timeout)
-        return clean(self.before)
-
-    def command(self, text, timeout=30):
-        """Types a command at the prompt -> its output, up to the next prompt. Log lines
-        that came meanwhile are in it too."""
-        self.send(text + "\r")
-        self.expect(re.escape(text) + r"\r*\n", timeout)
-        return self.wait_prompt(timeout)
-
-    @contextlib.contextmanager
-    def console(self, name, timeout=30):
-        """The VM's console (scrollback first); Ctrl-] at the end."""
-        self.send(f"console {name}\r")
-        self.expect(r"\[console of [^\n]*\n", timeout)
-        try:
-            yield Console(self)
-        finally: # a test that fails must not take the next ones along
-            self.send(ESCAPE)
-            self.wait_prompt(timeout)
+        return super().expect(pattern, self.patience(timeout))
 
     def wait_end(self, timeout=60):
         """Waits until the machine is off -> what it said until then."""
-        self.expect(pexpect.EOF, timeout)
-        text = clean(self.before)
+        text = clean(self.wire.expect_end(self.patience(timeout)))
         self.process.wait(seconds(timeout))
         return text
 
@@ -311,7 +247,7 @@ class Machine:
 
     def wait_state(self, name, pattern, timeout=60):
         """Polls `list` until state and reason match -> the row."""
-        end = time.monotonic() + seconds(timeout) * (4 if self.bed == "bochs" else 1)
+        end = time.monotonic() + self.patience(timeout)
         while True:
             row = self.vms()[name]
             if re.search(pattern, f"{row['state']} {row['reason']}"):

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from harness import Machine, config, vm
+from harness import Machine, Timeout, config, vm
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +78,6 @@ def test_key_at_boot_starts_nothing():
     with Machine(config(vm("hello", autostart=True)), ["hello.elf"], wait=False) as m:
         for _ in range(200):
             m.send(" ")
-            if m.wire.expect([r"bulkhead> ", __import__("pexpect").TIMEOUT], timeout=0.1) == 0:
+            if m.wire.expect([r"bulkhead> ", Timeout], timeout=0.1) == 0:
                 break
         assert "not started" in m.state("hello")
