@@ -2,10 +2,8 @@
  * The line editor (kernel/line.h). What is on the screen behind the prompt is
  * always text[0..len), with the terminal's cursor at text[cursor].
  */
-#include "kernel/line.h"
+#include "kernel/line_internal.h"
 #include "kernel/string.h"
-
-#define CTRL(c) ((c)&0x1f)
 
 /* Within an escape sequence (ECMA-48). */
 enum { ESC_NONE, ESC_SEEN, ESC_CSI, ESC_CSI_REST, ESC_SS3, ESC_SKIP };
@@ -39,21 +37,24 @@ void line_begin(struct line *l)
 {
 	l->len = l->cursor = 0;
 	l->text[0] = '\0';
-	l->too_long = l->bare = false;
+	l->too_long = l->bare = l->search = false;
 	l->browse = 0;
 	say(l, l->prompt);
 }
 
 void line_suspend(struct line *l)
 {
-	if (!l->bare || l->len)
+	if (!l->bare || l->len || l->search)
 		say(l, "\n");
 	l->bare = true;
 }
 
 void line_resume(struct line *l)
 {
-	show(l);
+	if (l->search)
+		line_search_show(l);
+	else
+		show(l);
 }
 
 /* ----------------------------------------------------------------- editing */
@@ -116,7 +117,7 @@ static void erase_all(struct line *l)
 	l->too_long = false;
 }
 
-static void replace(struct line *l, const char *text)
+void line_replace(struct line *l, const char *text)
 {
 	erase_all(l);
 	while (*text)
@@ -125,14 +126,19 @@ static void replace(struct line *l, const char *text)
 
 /* ----------------------------------------------------------------- history */
 
-static char *history(struct line *l, u32 back)
+const char *line_back(const struct line *l, u32 back)
 {
 	return l->history[(l->history_next + LINE_HISTORY - back) % LINE_HISTORY];
 }
 
+const char *line_history(const struct line *l, u32 n)
+{
+	return n < l->history_count ? line_back(l, l->history_count - n) : NULL;
+}
+
 static void remember(struct line *l)
 {
-	if (l->len == 0 || (l->history_count && strcmp(history(l, 1), l->text) == 0))
+	if (l->len == 0 || (l->history_count && strcmp(line_back(l, 1), l->text) == 0))
 		return;
 	memcpy(l->history[l->history_next], l->text, l->len + 1);
 	l->history_next = (l->history_next + 1) % LINE_HISTORY;
@@ -150,7 +156,7 @@ static void browse(struct line *l, u32 to)
 	if (l->browse == 0)
 		memcpy(l->saved, l->text, l->len + 1);
 	l->browse = to;
-	replace(l, to ? history(l, to) : l->saved);
+	line_replace(l, to ? line_back(l, to) : l->saved);
 }
 
 /* -------------------------------------------------------------- completion */
@@ -161,8 +167,8 @@ static bool begins_with(const char *s, const char *word, u32 n)
 }
 
 /* What follows the word in all candidates: its length, how many they are, and
- * the first of them. */
-static u32 common(struct line *l, u32 start, u32 *count, const char **first)
+ * the first of them (LINE_MAX bytes). */
+static u32 common(struct line *l, u32 start, u32 *count, char *first)
 {
 	u32 n = l->cursor - start, len = 0, i, k;
 	const char *s;
@@ -172,25 +178,45 @@ static u32 common(struct line *l, u32 start, u32 *count, const char **first)
 		if (!begins_with(s, l->text + start, n))
 			continue;
 		if ((*count)++ == 0) {
-			*first = s;
-			len = (u32)strlen(s) - n;
+			len = MIN((u32)strlen(s), (u32)LINE_MAX - 1) - n;
+			memcpy(first, s, n + len);
 		}
-		for (k = 0; k < len && s[n + k] == (*first)[n + k]; k++)
+		for (k = 0; k < len && s[n + k] == first[n + k]; k++)
 			;
 		len = k;
 	}
 	return len;
 }
 
+/* All candidates, in lines of 80 columns. */
+static void show_candidates(struct line *l, u32 start)
+{
+	u32 col = 0, i, len;
+	const char *s;
+
+	for (i = 0; (s = l->complete(l->text, start, i)) != NULL; i++) {
+		if (!begins_with(s, l->text + start, l->cursor - start))
+			continue;
+		len = (u32)strlen(s) + 2;
+		if (col && col + len >= 80) {
+			say(l, "\n");
+			col = 0;
+		}
+		col += len;
+		say(l, s);
+		say(l, "  ");
+	}
+}
+
 static void complete(struct line *l)
 {
 	u32 start = l->cursor, count = 0, len, i, n;
-	const char *first = NULL, *s;
+	char first[LINE_MAX];
 
 	while (start && l->text[start - 1] != ' ')
 		start--;
 	n = l->cursor - start;
-	len = l->complete ? common(l, start, &count, &first) : 0;
+	len = l->complete ? common(l, start, &count, first) : 0;
 	for (i = 0; i < len; i++)
 		insert(l, first[n + i]);
 	if (count == 1)
@@ -200,12 +226,7 @@ static void complete(struct line *l)
 	if (count < 2 || len)
 		return;
 	say(l, "\n");
-	for (i = 0; (s = l->complete(l->text, start, i)) != NULL; i++) {
-		if (!begins_with(s, l->text + start, n))
-			continue;
-		say(l, s);
-		say(l, "  ");
-	}
+	show_candidates(l, start);
 	say(l, "\n");
 	say(l, l->prompt);
 	show(l);
@@ -215,6 +236,8 @@ static void complete(struct line *l)
 
 static void cursor_key(struct line *l, char final)
 {
+	if (l->ignore)
+		return;
 	switch (final) {
 	case 'A': browse(l, l->browse + 1); break;
 	case 'B':
@@ -305,6 +328,7 @@ static enum line_event control_byte(struct line *l, char c)
 		break;
 	case CTRL('N'): cursor_key(l, 'B'); break;
 	case CTRL('P'): cursor_key(l, 'A'); break;
+	case CTRL('R'): line_search_begin(l); break;
 	case CTRL('U'):
 		erase_before(l, l->cursor);
 		if (l->len == 0)
@@ -317,12 +341,21 @@ static enum line_event control_byte(struct line *l, char c)
 	return LINE_NONE;
 }
 
+void line_skip_escape(struct line *l)
+{
+	l->escape = ESC_SEEN;
+	l->ignore = true;
+}
+
 enum line_event line_feed(struct line *l, char c)
 {
 	bool was_cr = l->was_cr;
 
+	l->ignore &= l->escape != ESC_NONE;
 	l->was_cr = c == '\r';
 	if (c == '\n' && was_cr)
+		return LINE_NONE;
+	if (l->search && line_search_feed(l, c))
 		return LINE_NONE;
 	if ((u8)c < ' ' || c == 0x7f) {
 		l->escape = ESC_NONE; /* a sequence that was cut short */

@@ -23,7 +23,8 @@ enum line_event {
 struct line;
 
 /* Word number n of those possible behind before (the line up to the word that
- * is being completed), or NULL: no more. The editor picks those that match. */
+ * is being completed), or NULL: no more. Good until the next call. The editor
+ * picks those that match. */
 typedef const char *line_complete_fn(const char *before, u32 before_len, u32 n);
 
 struct line {
@@ -35,12 +36,16 @@ struct line {
 	/* the editor's own */
 	u8 escape;   /* state within an escape sequence */
 	u32 number;  /* its first parameter */
-	bool was_cr; /* swallow the LF of a CR LF */
+	bool ignore; /* it is not for this line */
+	bool search; /* Ctrl-R: text is empty meanwhile */
+	char pattern[32];
+	u32 pattern_len, found, search_shown; /* found: as browse; 0 nothing */
+	bool was_cr;			      /* swallow the LF of a CR LF */
 	bool too_long;
 	bool bare;  /* the prompt is not on the screen: other text came between */
 	u32 browse; /* history: 0 the new line, 1 the last one, ... */
 	u32 history_count, history_next;
-	char saved[LINE_MAX]; /* the new line while browsing */
+	char saved[LINE_MAX]; /* the new line while browsing or searching */
 	char history[LINE_HISTORY][LINE_MAX];
 };
 
@@ -53,5 +58,10 @@ enum line_event line_feed(struct line *l, char c);
  * the prompt, so that a script sees exactly one prompt per line entered. */
 void line_suspend(struct line *l);
 void line_resume(struct line *l);
+
+/* The ESC of an escape sequence went elsewhere: what follows of it is nothing. */
+void line_skip_escape(struct line *l);
+/* Remembered line number n, the oldest first; NULL: no more. */
+const char *line_history(const struct line *l, u32 n);
 
 #endif

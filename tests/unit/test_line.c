@@ -1,4 +1,4 @@
-// SOURCES: kernel/line.c
+// SOURCES: kernel/line*.c kernel/print.c
 #include "kernel/line.h"
 
 #include <setjmp.h>
@@ -49,7 +49,7 @@ static enum line_event feed(const char *s)
 
 	for (; *s; s++) {
 		e = line_feed(&l, *s);
-		if (e == LINE_NONE && !l.escape && strcmp(s, "\n") != 0) {
+		if (e == LINE_NONE && !l.escape && !l.search && strcmp(s, "\n") != 0) {
 			/* the screen shows the line and the cursor at any time */
 			assert_int_equal(column, 2 + l.cursor);
 			assert_memory_equal(screen + 2, l.text, l.len);
@@ -159,6 +159,91 @@ static void history(void **state)
 	assert_true(LINE_HISTORY >= 16);
 }
 
+/* What the screen shows, without trailing blanks. */
+static void shows(const char *want)
+{
+	u32 n = screen_len;
+
+	while (n && screen[n - 1] == ' ')
+		n--;
+	assert_int_equal(n, strlen(want));
+	assert_memory_equal(screen, want, n);
+}
+
+static void search(void **state)
+{
+	(void)state;
+	enter("start alpha", "start alpha");
+	enter("stats beta", "stats beta");
+	enter("console alpha", "console alpha");
+	enter("stop beta", "stop beta");
+	feed("\x12");
+	shows("> [search \"\"]");
+	feed("al");
+	shows("> [search \"al\"] console alpha");
+	feed("\x12"); /* again: an older one */
+	shows("> [search \"al\"] start alpha");
+	feed("\x12");
+	assert_int_equal(bells, 1); /* no more */
+	shows("> [search \"al\"] start alpha");
+	feed("q");
+	assert_int_equal(bells, 2); /* nothing has that */
+	shows("> [search \"al\"] start alpha");
+	feed("\x7f"); /* "a", from the newest on */
+	shows("> [search \"a\"] stop beta");
+	enter("", "stop beta");
+	/* into the line, and on with it */
+	feed("\x12star\x05");
+	shows("> start alpha");
+	enter("2", "start alpha2");
+	feed("\x12star\x1b[D");
+	enter("x", "start alphax2");
+	/* given up: what was typed before comes back; or nothing at all */
+	feed("new\x12"
+	     "be\x07");
+	shows("> new");
+	enter("er", "newer");
+	assert_int_equal(feed("new\x12"
+			      "be\x03"),
+			 LINE_CANCEL);
+	line_begin(&l);
+	enter("", "");
+	feed("\x12\r"); /* nothing was looked for */
+	line_begin(&l);
+	enter("\x12zzz\x07", "");
+	/* a line of the log in between */
+	feed("\x12"
+	     "con");
+	line_suspend(&l);
+	out("log\n", 4);
+	line_resume(&l);
+	assert_memory_equal(screen, "[search \"con\"] console alpha", 28);
+	assert_int_equal(feed("\r"), LINE_DONE);
+	assert_string_equal(l.text, "console alpha");
+	line_begin(&l);
+	/* longer than it can be */
+	feed("\x12");
+	for (u32 i = 0; i < 100; i++)
+		feed("\xc3");
+	for (u32 i = 0; i < 100; i++)
+		feed("a");
+	feed("\x07");
+	enter("", "");
+}
+
+static void a_long_line_is_found(void **state)
+{
+	char text[LINE_MAX];
+
+	(void)state;
+	memset(text, 'y', sizeof(text));
+	text[LINE_MAX - 1] = '\0';
+	enter(text, text);
+	feed("\x12yyy");
+	assert_true(screen_len < 80);
+	enter("", text);
+}
+
 static void too_long(void **state)
 {
 	char text[2 * LINE_MAX];
@@ -256,6 +341,8 @@ int main(void)
 		cmocka_unit_test_setup(cancel, fresh),
 		cmocka_unit_test_setup(unknown_sequences, fresh),
 		cmocka_unit_test_setup(history, fresh),
+		cmocka_unit_test_setup(search, fresh),
+		cmocka_unit_test_setup(a_long_line_is_found, fresh),
 		cmocka_unit_test_setup(too_long, fresh),
 		cmocka_unit_test_setup(beyond_ascii, fresh),
 		cmocka_unit_test_setup(clear_screen, fresh),

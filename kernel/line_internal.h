@@ -1,0 +1,24 @@
+/*
+ * What the line editor's files share: kernel/line.c edits, line_search.c
+ * searches the history.
+ */
+#ifndef KERNEL_LINE_INTERNAL_H
+#define KERNEL_LINE_INTERNAL_H
+
+#include "kernel/line.h"
+
+#define CTRL(c) ((c)&0x1f)
+
+/* The line becomes text, on the screen too. */
+void line_replace(struct line *l, const char *text);
+/* Remembered line, 1 the newest. */
+const char *line_back(const struct line *l, u32 back);
+
+void line_search_begin(struct line *l);
+/* One byte while searching; false: the search is over, and the byte is the
+ * editor's. */
+bool line_search_feed(struct line *l, char c);
+/* Show it again, behind what is on the screen now. */
+void line_search_show(struct line *l);
+
+#endif
