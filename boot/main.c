@@ -287,6 +287,17 @@ static bool find_file(const char *path, struct vm_file *out)
 	return true;
 }
 
+static void tell_file(u32 i, struct file_info *out)
+{
+	const struct boot_file *f = &info->files[i];
+
+	*out = (struct file_info){
+		.path = f->path,
+		.size = f->size,
+		.missing = f->missing ? f->why : NULL,
+	};
+}
+
 static void plan_vms(void)
 {
 	struct page_stats s = pages_stats();
@@ -350,6 +361,8 @@ static void main_on_own_stack(void)
 	start_cpus();
 	facts.poweroff = power_off;
 	facts.reboot = restart;
+	facts.file_count = MIN(info->file_count, BOOT_MAX_FILES);
+	facts.file = tell_file;
 	host_init(&facts);
 	start_console();
 	plan_vms();

@@ -147,7 +147,9 @@ struct abi_state {
 	X(RDMSR)      /* .msr: FINISH_MSR with the value, or _FAULT */ \
 	X(WRMSR)      /* .msr .value: FINISH_MSR (value unused), or _FAULT */ \
 	X(INTACK)     /* the PIC's INTR is deliverable: FINISH_INTACK with the vector */ \
-	X(EOI)	      /* .vector, level-triggered, was ended: FINISH_NONE */
+	X(EOI)	      /* .vector, level-triggered, was ended: FINISH_NONE */ \
+	X(PEEK)	      /* .gpa is a linear address, .value <= 256: copy what the guest has \
+			there into .log, for the administrator; FINISH_PEEK */
 
 enum abi_upcall {
 #define X(name) ABI_UP_##name,
@@ -186,7 +188,7 @@ struct abi_vcpu {
 	struct abi_state state; /* with GPR-valid upcalls: seg[ES..GS] (base, attr,
 				   limit), cr0, cr3, cr4, efer. All of it after
 				   SYS_GET_STATE. */
-	char log[256];		/* SYS_LOG's text */
+	char log[256];		/* SYS_LOG's text; PEEK's bytes */
 };
 
 /* ------------------------------------------------------ system calls */
@@ -235,6 +237,7 @@ enum abi_syscall {
 	X(MSR)	       /* (value): RDMSR: into EDX:EAX; then RIP advances over the 2 bytes */ \
 	X(FAULT)       /* (vector, error code, cr2): inject an exception; RIP stays */ \
 	X(INTACK)      /* (vector): inject this external interrupt; 256: spurious, none */ \
+	X(PEEK)	       /* (n <= .value): so many bytes could be read */ \
 	X(LAPIC_READ)  /* (offset, gpr, len): register <- zero-extended 32 bits */ \
 	X(LAPIC_WRITE) /* (offset, value, len) */
 

@@ -9,9 +9,11 @@
 #include "arch/x86.h"
 #include "kernel/host.h"
 #include "kernel/pages.h"
+#include "kernel/percpu.h"
 #include "kernel/print.h"
 #include "kernel/string.h"
 #include "kernel/time.h"
+#include "kernel/trace.h"
 #include "kernel/vm.h"
 
 #define WAIT_NS 30000000000ull /* a job that takes longer goes on by itself */
@@ -21,6 +23,11 @@ static const struct host_facts *facts;
 void host_init(const struct host_facts *f)
 {
 	facts = f;
+}
+
+const struct host_facts *host_facts(void)
+{
+	return facts;
 }
 
 u32 vm_count(void)
@@ -59,6 +66,15 @@ static void describe_reason(const struct vm *vm, struct vm_info *out)
 			   out->restarts == 1 ? "" : "s");
 }
 
+static u64 trace_pages(const struct vm *vm)
+{
+	u64 n = 0;
+
+	for (u32 i = 0; i < vm->vcpu_count; i++)
+		n += vm->vcpus[i]->exit_log ? TRACE_PAGES : 0;
+	return n;
+}
+
 void vm_describe(const struct vm *vm, struct vm_info *out)
 {
 	u64 kernel = pages_owned(vm->id, PAGE_KERNEL);
@@ -74,12 +90,15 @@ void vm_describe(const struct vm *vm, struct vm_info *out)
 	describe_reason(vm, out);
 	for (u32 i = 0; i < vm->config->cpu_count; i++)
 		out->cpus[i] = vm->config->cpus[i];
-	if (vm->state == VM_RUNNING || vm->state == VM_STOPPING)
+	if (vm->state == VM_RUNNING || vm->state == VM_STOPPING || vm->state == VM_PAUSING)
 		out->uptime = time_now() - vm->started;
+	else if (vm->state == VM_PAUSED)
+		out->uptime = time_of_tsc(vm->parked_tsc) - vm->started;
 	out->mem_guest = pages_owned(vm->id, PAGE_CHUNK);
 	out->mem_monitor = pages_owned(vm->id, PAGE_USER);
 	out->mem_scrollback = vm->scrollback ? CONSOLE_SCROLLBACK_SIZE : 0;
 	out->mem_kernel = vm->vcpu_count * vcpu_footprint() + (vm->page ? PAGE_SIZE : 0) +
+			  trace_pages(vm) * PAGE_SIZE +
 			  (vm->space.extents ? (vm->space.extent_pages + 1) * PAGE_SIZE : 0);
 	out->mem_tables = kernel - out->mem_scrollback - out->mem_kernel;
 }
@@ -193,6 +212,59 @@ enum err vm_reset(struct vm *vm, const char **why)
 	return OK;
 }
 
+/* A vCPU of CPU 0's may stand in an upcall, and is needed to end it. */
+static void pausing_step(void)
+{
+	struct vcpu *v = this_percpu()->vcpu;
+
+	host_step();
+	if (v && v == this_percpu()->vcpu && !v->ended &&
+	    (__atomic_load_n(&v->requests, __ATOMIC_ACQUIRE) & VCPU_REQ_PAUSE))
+		(void)vcpu_run(v);
+}
+
+enum err vm_pause(struct vm *vm, const char **why)
+{
+	ns_t end = time_now() + WAIT_NS;
+	enum err e = vm_begin_pause(vm);
+
+	if (e != OK) {
+		*why = cannot(vm, "pause");
+		return e;
+	}
+	while (vm->state == VM_PAUSING) {
+		if (time_now() > end) {
+			*why = "its monitor is still busy, see list";
+			return ERR_TIMEOUT;
+		}
+		pausing_step();
+	}
+	if (vm->state == VM_PAUSED)
+		return OK;
+	*why = "it ended meanwhile, see list";
+	return ERR_PERM;
+}
+
+enum err vm_resume(struct vm *vm, const char **why)
+{
+	enum err e = vm_unpause(vm);
+
+	if (e != OK)
+		*why = "it is not paused";
+	return e;
+}
+
+enum err vm_nmi(struct vm *vm, const char **why)
+{
+	if (!vm_is_up(vm)) {
+		*why = cannot(vm, "nmi");
+		return ERR_PERM;
+	}
+	vcpu_request(vm->vcpus[0], VCPU_REQ_NMI);
+	percpu_kick(vm->vcpus[0]->cpu);
+	return OK;
+}
+
 u32 vm_stat_rows(const struct vm *vm, struct stat_row *rows, u32 max)
 {
 	u32 n = 0;
@@ -264,6 +336,20 @@ ns_t host_uptime(void)
 const char *host_platform(void)
 {
 	return facts->platform;
+}
+
+static void woken(struct timer *t UNUSED)
+{
+	host_wake();
+}
+
+void host_wake_at(ns_t at)
+{
+	static struct timer timer = { .fn = woken };
+	ns_t now = time_now();
+
+	timer_set(&this_percpu()->timers, &timer,
+		  rdtsc() + time_ticks(at > now ? at - now : 0) + 1);
 }
 
 void host_poll(void)

@@ -56,6 +56,13 @@ const char *vm_stop_note(const struct vm *vm);
 /* Power cycle, whatever on_reboot says; a stopped VM is an error. */
 enum err vm_reset(struct vm *vm, const char **why) MUST_CHECK;
 
+/* Its vCPUs leave their CPUs and its guest's clocks stand still, until vm_resume;
+ * stop and reset work on a paused VM. */
+enum err vm_pause(struct vm *vm, const char **why) MUST_CHECK;
+enum err vm_resume(struct vm *vm, const char **why) MUST_CHECK;
+/* An NMI to its first vCPU; a paused one takes it when it goes on. */
+enum err vm_nmi(struct vm *vm, const char **why) MUST_CHECK;
+
 struct stat_row {
 	const char *name; /* an exit's reason */
 	u64 count;
@@ -91,6 +98,8 @@ ns_t host_uptime(void);
 /* One line: processor and the features used, e.g. "AMD-V with NPT, 4 CPUs". */
 const char *host_platform(void);
 
+/* Have CPU 0 awake at that time of host_uptime(); the last call counts. */
+void host_wake_at(ns_t at);
 /* One bounded step of CPU 0's other duties (console, scrubbing, ...). */
 void host_poll(void);
 

@@ -37,7 +37,7 @@ static void last_exits(const struct vcpu *v)
 	u32 count = v->trace_next < VCPU_TRACE ? v->trace_next : VCPU_TRACE;
 
 	for (u32 i = 0; i < count; i++) {
-		const struct vcpu_trace *t =
+		const struct exit_record *t =
 			&v->trace[(v->trace_next - count + i) & (VCPU_TRACE - 1)];
 
 		tell(v, LOG_INFO, "  exit %-9s at %016lx  %x", hv_reason_name(t->reason), t->rip,

@@ -6,6 +6,7 @@
 #define KERNEL_HOST_H
 
 #include "kernel/control.h"
+#include "kernel/inspect.h"
 
 /* Memory that the pool never had, bytes, for `mem`; the rest is counted live. */
 struct host_facts {
@@ -15,10 +16,13 @@ struct host_facts {
 	u32 crash_len;
 	void (*poweroff)(void); /* return if they fail */
 	void (*reboot)(void);
+	u32 file_count; /* that the loader was to load; file() tells of one */
+	void (*file)(u32 i, struct file_info *out);
 };
 
 /* Kept by pointer. Before the shell starts. */
 void host_init(const struct host_facts *facts);
+const struct host_facts *host_facts(void);
 
 /* CPU 0: console, VM jobs, attach and detach, pending interrupts. True: more. */
 bool host_step(void);

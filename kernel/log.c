@@ -42,6 +42,11 @@ void log_set_level(enum log_level max)
 	level_max = max;
 }
 
+enum log_level log_get_level(void)
+{
+	return level_max;
+}
+
 void log_set_sink(void (*fn)(const char *line, u32 n))
 {
 	__atomic_store_n(&sink, fn, __ATOMIC_RELEASE);

@@ -22,6 +22,7 @@ void log_set_clock(ns_t (*now)(void));
 
 /* Lines above this level are not kept at all. LOG_INFO at the start. */
 void log_set_level(enum log_level max);
+enum log_level log_get_level(void);
 
 /* Called after each new line, with it as it is shown (newline at its end), on
  * the CPU that wrote it and without the lock. NULL: none. */

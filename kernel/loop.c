@@ -76,9 +76,10 @@ void percpu_sync(void)
 	struct percpu *p = this_percpu();
 	struct vcpu *v = p->vcpu;
 
-	if (v && (v->ended || __atomic_load_n(&v->vm->stop_asked, __ATOMIC_ACQUIRE))) {
+	if (v && (vcpu_leaves(v) || __atomic_load_n(&v->vm->stop_asked, __ATOMIC_ACQUIRE))) {
 		struct vm *vm = v->vm;
 
+		vm->parked_tsc = rdtsc();
 		vcpu_detach(v);
 		__atomic_fetch_add(&vm->parked, 1, __ATOMIC_RELEASE);
 		host_wake();
@@ -114,6 +115,16 @@ static bool run_vcpu(struct vcpu *v)
 	return vcpu_run(v) != VCPU_LEAVE_HALTED;
 }
 
+static void sleep_now(struct percpu *p)
+{
+	u64 start = rdtsc();
+
+	__atomic_store_n(&p->sleep_start, start, __ATOMIC_RELAXED);
+	sti_hlt();
+	__atomic_store_n(&p->slept, p->slept + (rdtsc() - start), __ATOMIC_RELAXED);
+	__atomic_store_n(&p->sleep_start, 0, __ATOMIC_RELAXED);
+}
+
 static void sleep_or_scrub(struct percpu *p)
 {
 	/* an owned CPU does no housekeeping: it only sleeps with its vCPU */
@@ -123,7 +134,7 @@ static void sleep_or_scrub(struct percpu *p)
 	}
 	if (!p->work && !(p->vcpu && __atomic_load_n(&p->vcpu->requests, __ATOMIC_ACQUIRE)) &&
 	    !__atomic_load_n(&p->assigned, __ATOMIC_ACQUIRE))
-		sti_hlt();
+		sleep_now(p);
 }
 
 void cpu_loop(void)

@@ -16,6 +16,9 @@ struct percpu {
 	struct vcpu *assigned; /* CPU 0 sets it: attach this one. Atomic */
 	struct timer_queue timers;
 	bool work; /* CPU 0: console, shell or a VM's job waits */
+	/* for who asks how busy it is; read by others, a moment old */
+	u64 slept;	 /* TSC ticks */
+	u64 sleep_start; /* 0: it is awake */
 } ALIGNED(64);
 
 extern struct percpu percpus[MAX_CPUS];

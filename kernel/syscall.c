@@ -88,16 +88,8 @@ static s64 sys_console_read(struct vcpu *v)
 
 static s64 sys_timer(struct vcpu *v, u64 at)
 {
-	struct timer_queue *q = &this_percpu()->timers;
-	u64 ticks;
-
-	if (at == ~0ull) {
-		timer_cancel(q, &v->monitor_timer);
-		return ABI_OK;
-	}
-	ticks = time_ticks(at);
-	timer_set(q, &v->monitor_timer,
-		  ticks < ~v->vm->tsc_start ? v->vm->tsc_start + ticks : ~0ull);
+	v->monitor_at = at;
+	vcpu_set_monitor_timer(v);
 	return ABI_OK;
 }
 

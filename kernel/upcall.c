@@ -33,6 +33,7 @@ static const u32 allowed[ABI_UPCALL_COUNT] = {
 	[ABI_UP_WRMSR] = FIN(MSR) | FIN(FAULT),
 	[ABI_UP_INTACK] = FIN(INTACK),
 	[ABI_UP_EOI] = FIN(NONE),
+	[ABI_UP_PEEK] = FIN(PEEK),
 };
 
 _Static_assert(sizeof(struct hv_state) == sizeof(struct abi_state), "one layout");
@@ -74,6 +75,11 @@ static void fill_page(struct vcpu *v, u32 reason)
 	case ABI_UP_DR:
 		vcpu_fill_regs(v);
 		hv->get_state(&v->hv, (struct hv_state *)&p->state);
+		break;
+	case ABI_UP_PEEK:
+		p->gpa = v->dump.stack;
+		p->value = DUMP_STACK;
+		vcpu_fill_regs(v);
 		break;
 	case ABI_UP_EOI:
 		p->vector = v->eoi_vector;
@@ -263,6 +269,11 @@ static NOINLINE bool finish(struct vcpu *v)
 		return true;
 	case ABI_FIN_FAULT: return finish_fault(v, a, b, c);
 	case ABI_FIN_INTACK: return finish_intack(v, a);
+	case ABI_FIN_PEEK:
+		if (a > DUMP_STACK)
+			return false;
+		vcpu_dump_end(v, (u32)a);
+		return true;
 	case ABI_FIN_LAPIC_READ: return finish_lapic_read(v, a, b, c);
 	case ABI_FIN_LAPIC_WRITE: return finish_lapic_write(v, a, b, c);
 	default: return false;

@@ -14,6 +14,8 @@
 #include "kernel/pages.h"
 #include "kernel/percpu.h"
 #include "kernel/string.h"
+#include "kernel/time.h"
+#include "kernel/trace.h"
 #include "kernel/vm.h"
 
 #define VCPU_PAGES ((sizeof(struct vcpu) + PAGE_SIZE - 1) / PAGE_SIZE)
@@ -38,6 +40,7 @@ static void monitor_timer_fn(struct timer *t)
 {
 	struct vcpu *v = CONTAINER_OF(t, struct vcpu, monitor_timer);
 
+	v->monitor_at = ~0ull;
 	__atomic_fetch_or(&v->events, ABI_EV_TIMER, __ATOMIC_RELAXED);
 	vcpu_request(v, VCPU_REQ_UPCALL);
 }
@@ -64,6 +67,7 @@ static void set_up(struct vcpu *v, struct vm *vm)
 	msr_reset(&v->msrs, &params);
 	v->lapic_timer.fn = lapic_timer_fn;
 	v->monitor_timer.fn = monitor_timer_fn;
+	v->monitor_at = ~0ull;
 	v->nudge.fn = nudge_fn;
 	v->uctx.start_rip = monitor_entry();
 	v->uctx.start_rsp = ABI_STACK_TOP(v->id);
@@ -112,6 +116,7 @@ void vcpu_destroy(struct vcpu *v)
 	u16 owner = v->vm->id;
 
 	hv->vcpu_fini(&v->hv, owner);
+	trace_free(v);
 	if (v->page)
 		kpage_free(v->page, owner);
 	if (v->fpu)
@@ -132,6 +137,9 @@ void vcpu_attach(struct vcpu *v)
 		wrmsr(MSR_TSC_AUX, v->msrs.tsc_aux);
 	hv->load(&v->hv);
 	this_percpu()->vcpu = v;
+	hv->set_tsc_offset(&v->hv, v->tsc_offset); /* guest time may have stood still */
+	vcpu_lapic_effects(v, LAPIC_TIMER);
+	vcpu_set_monitor_timer(v);
 	vcpu_request(v, VCPU_REQ_EVENT | VCPU_REQ_UPCALL);
 }
 
@@ -150,6 +158,19 @@ void vcpu_detach(struct vcpu *v)
 	fpu_save(v->fpu);
 	p->vcpu = NULL;
 	write_cr3(kspace_root());
+}
+
+void vcpu_set_monitor_timer(struct vcpu *v)
+{
+	struct timer_queue *q = &this_percpu()->timers;
+	u64 start = v->vm->tsc_start, ticks;
+
+	if (v->monitor_at == ~0ull) {
+		timer_cancel(q, &v->monitor_timer);
+		return;
+	}
+	ticks = time_ticks(v->monitor_at);
+	timer_set(q, &v->monitor_timer, ticks < ~start ? start + ticks : ~0ull);
 }
 
 /* Leave the guest soon, to choose again: for what no window opens. */
@@ -231,11 +252,13 @@ static NOINLINE void look_at_events(struct vcpu *v)
 		v->nmi_blocked = false;
 		vcpu_request(v, VCPU_REQ_EVENT);
 	}
+	if (v->tracing)
+		trace_exit(v);
 }
 
 static inline void run_once(struct vcpu *v)
 {
-	struct vcpu_trace *t;
+	struct exit_record *t;
 
 	stopwatch_start(&v->stats.guest);
 	hv->run(&v->hv);
@@ -245,7 +268,7 @@ static inline void run_once(struct vcpu *v)
 	t->rip = v->hv.rip;
 	t->reason = v->hv.exit.reason;
 	t->info = v->hv.exit.word;
-	if (unlikely(v->hv.exit.cut.valid | v->hv.want_window | v->nmi_iret))
+	if (unlikely(v->hv.exit.cut.valid | v->hv.want_window | v->after_exit))
 		look_at_events(v);
 }
 
@@ -303,6 +326,11 @@ static enum vcpu_leave run_until_leave(struct vcpu *v)
 	for (;;) {
 		u32 requests = __atomic_load_n(&v->requests, __ATOMIC_ACQUIRE);
 
+		if ((requests & VCPU_REQ_DUMP) && (v->ended || !v->upcall_active)) {
+			vcpu_unrequest(v, VCPU_REQ_DUMP);
+			vcpu_dump_begin(v);
+			continue;
+		}
 		if (v->ended)
 			return VCPU_LEAVE_ENDED;
 		if (requests & VCPU_REQ_LEAVE) {
@@ -316,6 +344,14 @@ static enum vcpu_leave run_until_leave(struct vcpu *v)
 			vcpu_upcall_run(v);
 			continue;
 		}
+		if (requests & VCPU_REQ_NMI) {
+			vcpu_unrequest(v, VCPU_REQ_NMI);
+			v->nmi_pending = true;
+			vcpu_request(v, VCPU_REQ_EVENT);
+			continue;
+		}
+		if (requests & VCPU_REQ_PAUSE)
+			return VCPU_LEAVE_WORK;
 		if (requests & VCPU_REQ_UPCALL) {
 			pass_events(v);
 			continue;

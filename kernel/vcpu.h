@@ -13,6 +13,7 @@
 #include "arch/hv.h"
 #include "arch/user.h"
 #include "kernel/abi.h"
+#include "kernel/dump.h"
 #include "kernel/lapic.h"
 #include "kernel/msrs.h"
 #include "kernel/stopwatch.h"
@@ -23,6 +24,9 @@
 #define VCPU_REQ_EVENT 1u  /* an interrupt, NMI or exception may be deliverable */
 #define VCPU_REQ_UPCALL 2u /* `events` or an EOI waits for the monitor */
 #define VCPU_REQ_LEAVE 4u  /* this CPU, or the one that manages the VM, wants control */
+#define VCPU_REQ_PAUSE 8u /* stay out, and be detached between two upcalls; cleared by who set it */
+#define VCPU_REQ_NMI 16u  /* an NMI from outside: to be latched */
+#define VCPU_REQ_DUMP 32u /* fill in `dump`, wherever it stands */
 
 enum vcpu_leave {
 	VCPU_LEAVE_WORK,   /* LEAVE was requested; call again to go on */
@@ -30,13 +34,9 @@ enum vcpu_leave {
 	VCPU_LEAVE_ENDED,  /* vm->end says why */
 };
 
-/* One of the last exits, for crash records. */
-struct vcpu_trace {
-	u64 rip;
-	u32 reason;
-	u32 info; /* the first four bytes of the exit's details: port, MSR, gpa, ... */
-};
-#define VCPU_TRACE 16 /* a power of two */
+#define VCPU_TRACE DUMP_EXITS /* a power of two */
+/* Who has vcpu.dump: ASKED the vCPU's CPU, else CPU 0. */
+enum dump_state { DUMP_IDLE, DUMP_ASKED, DUMP_DONE };
 
 struct vcpu_stats {
 	u64 exits[HV_EXIT_COUNT];
@@ -75,7 +75,13 @@ struct vcpu {
 	};
 	bool nmi_pending; /* one NMI is latched */
 	bool nmi_blocked; /* from an NMI's delivery to its IRET */
-	bool nmi_iret;	  /* that IRET runs at the next entry */
+	union {
+		struct {
+			bool nmi_iret; /* that IRET runs at the next entry */
+			bool tracing;  /* into exit_log; set by CPU 0 */
+		};
+		u16 after_exit; /* any of these: more to do at an exit */
+	};
 	bool extint;	  /* the PIC's INTR wire */
 	bool eoi_pending; /* a level-triggered EOI waits to be told */
 	bool stop_asked;  /* SYS_STOP: the VM ends with this upcall */
@@ -98,12 +104,16 @@ struct vcpu {
 	u64 tsc_offset;		    /* that sum, as hv has it */
 	struct timer lapic_timer;   /* in its CPU's queue */
 	struct timer monitor_timer; /* SYS_TIMER */
+	ns_t monitor_at;	    /* the guest time that it is set to; ~0: off */
 	struct timer nudge;	    /* leave the guest soon: an NMI waits for IRET */
 	void *fpu;		    /* fpu_size bytes while not attached */
 
 	struct vcpu_stats stats; /* since the VM's start */
 	u32 trace_next;
-	struct vcpu_trace trace[VCPU_TRACE];
+	struct exit_record trace[VCPU_TRACE]; /* the last exits, for crash records and dumps */
+	struct exit_log *exit_log;	      /* `trace on`: kernel/trace.h */
+	struct vcpu_dump dump;
+	u32 dump_state; /* enum dump_state, atomic */
 };
 _Static_assert(offsetof(struct vcpu, hv) == 0, "the vendor's part comes first");
 
@@ -114,7 +124,18 @@ void vcpu_destroy(struct vcpu *v);
 /* Bytes of kernel memory that a vCPU takes. */
 u64 vcpu_footprint(void);
 
-/* On its CPU: FPU state and everything per-CPU in, and out again. */
+/* Is it to be detached: it has ended, or it pauses and no upcall is under way?
+ * A dump that was asked for comes first. */
+static inline bool vcpu_leaves(const struct vcpu *v)
+{
+	u32 requests = __atomic_load_n(&v->requests, __ATOMIC_ACQUIRE);
+
+	return !(requests & VCPU_REQ_DUMP) &&
+	       (v->ended || ((requests & VCPU_REQ_PAUSE) && !v->upcall_active));
+}
+
+/* On its CPU: FPU state and everything per-CPU in, and out again. Its timers
+ * run while it is attached. */
 void vcpu_attach(struct vcpu *v);
 void vcpu_detach(struct vcpu *v);
 
@@ -182,6 +203,8 @@ void vcpu_lapic_effects(struct vcpu *v, u32 effects);
 /* Guest writes of control registers, checked; false: #GP was queued. */
 bool vcpu_write_cr(struct vcpu *v, u32 nr, u64 value);
 void vcpu_update_tsc(struct vcpu *v);
+/* On its CPU: the timer for monitor_at. */
+void vcpu_set_monitor_timer(struct vcpu *v);
 
 /* upcall.c */
 /* Begin one: for hv.exit.pio (not a string), for hv.exit.npf, for any other reason.

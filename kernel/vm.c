@@ -54,7 +54,7 @@ static void rx_ready(struct console_port *port)
 {
 	struct vm *vm = port->arg;
 
-	if (vm->state == VM_RUNNING)
+	if (vm_is_up(vm))
 		tell(vm, ABI_EV_CONSOLE);
 }
 
@@ -206,6 +206,15 @@ bool vm_may_log(struct vm *vm, u32 lines)
 	return vm_log_take(&vm->log, time_now(), lines, vm->config->name);
 }
 
+void vm_hand_over(struct vm *vm)
+{
+	for (u32 i = 0; i < vm->vcpu_count; i++) {
+		__atomic_store_n(&percpus[vm->vcpus[i]->cpu].assigned, vm->vcpus[i],
+				 __ATOMIC_RELEASE);
+		percpu_kick(vm->vcpus[i]->cpu);
+	}
+}
+
 static void go(struct vm *vm)
 {
 	vm->state = VM_RUNNING;
@@ -215,11 +224,7 @@ static void go(struct vm *vm)
 	if (vm_may_log(vm, 1))
 		log_info("%s: started on CPU %u with %lu MiB", vm->config->name,
 			 vm->config->cpus[0], vm->config->memory >> 20);
-	for (u32 i = 0; i < vm->vcpu_count; i++) {
-		__atomic_store_n(&percpus[vm->vcpus[i]->cpu].assigned, vm->vcpus[i],
-				 __ATOMIC_RELEASE);
-		percpu_kick(vm->vcpus[i]->cpu);
-	}
+	vm_hand_over(vm);
 }
 
 static void time_has_come(struct timer *t)
@@ -326,6 +331,7 @@ static bool step(struct vm *vm)
 {
 	switch (vm->state) {
 	case VM_STARTING: return start_step(vm);
+	case VM_PAUSING: return vm_pause_step(vm);
 	case VM_RUNNING:
 	case VM_STOPPING:
 		if (__atomic_load_n(&vm->parked, __ATOMIC_ACQUIRE) == vm->vcpu_count)
@@ -385,7 +391,7 @@ enum err vm_begin_stop(struct vm *vm, enum vm_end end)
 		begin_release(vm);
 		return OK;
 	}
-	if (vm->state != VM_RUNNING)
+	if (!vm_is_up(vm))
 		return ERR_PERM;
 	vm->state = VM_STOPPING;
 	vm->stop_by = 0;
@@ -393,10 +399,7 @@ enum err vm_begin_stop(struct vm *vm, enum vm_end end)
 	vm->told_to_stop &= vm_end_policy(end) != VM_POLICY_ALWAYS;
 	vm->admin_end = end;
 	__atomic_store_n(&vm->stop_asked, true, __ATOMIC_RELEASE);
-	for (u32 i = 0; i < vm->vcpu_count; i++) {
-		vcpu_request(vm->vcpus[i], VCPU_REQ_LEAVE);
-		percpu_kick(vm->vcpus[i]->cpu);
-	}
+	vm_ask_all(vm, VCPU_REQ_LEAVE);
 	return OK;
 }
 

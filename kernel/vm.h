@@ -3,10 +3,12 @@
  * attached: then `end` belongs to that vCPU's CPU until it sets `parked`.
  *
  *   OFF -> STARTING -> RUNNING -> STOPPING -> RELEASING -> OFF
+ *          RUNNING -> PAUSING -> PAUSED -> RUNNING, or to STOPPING from both
  *
  * KEPT is a crashed VM of on_crash = "pause": its vCPUs have left their CPUs,
- * all else stays as it was until somebody stops or resets it. STARTING and RELEASING are resumable jobs of at most one chunk per step
- * (vm_step), so that nobody else waits for them.
+ * all else stays as it was until somebody stops or resets it. STARTING and
+ * RELEASING are resumable jobs of at most one chunk per step (vm_step), so that
+ * nobody else waits for them.
  */
 #ifndef KERNEL_VM_H
 #define KERNEL_VM_H
@@ -24,6 +26,8 @@
 	X(OFF, "stopped") \
 	X(STARTING, "starting") \
 	X(RUNNING, "running") \
+	X(PAUSING, "pausing") \
+	X(PAUSED, "paused") \
 	X(STOPPING, "stopping") \
 	X(KEPT, "crashed") \
 	X(RELEASING, "stopping")
@@ -61,6 +65,7 @@ struct vm {
 	bool told_to_stop;     /* by the power button; the same */
 	const char *stop_note; /* what was not as it should be about the last stop; or NULL */
 	u32 parked;	       /* vCPUs that have left; atomic */
+	u64 parked_tsc;	       /* when the last one did */
 
 	struct vm_file kernel, modules[ABI_MAX_MODULES];
 	u32 module_count;
@@ -101,6 +106,18 @@ bool vms_step(void);
 /* Begin a job; ERR_PERM in a state that does not allow it. */
 enum err vm_begin_start(struct vm *vm) MUST_CHECK;
 enum err vm_begin_stop(struct vm *vm, enum vm_end end) MUST_CHECK;
+/* A running VM's vCPUs leave; its guest's time stands still until vm_unpause. */
+enum err vm_begin_pause(struct vm *vm) MUST_CHECK;
+enum err vm_unpause(struct vm *vm) MUST_CHECK;
+/* The vCPUs of a paused or kept VM go to their CPUs, do what is requested there
+ * beside running the guest, and come back to that state. */
+void vm_visit(struct vm *vm);
+bool vm_pause_step(struct vm *vm); /* of a pausing VM's job */
+/* Each vCPU to its CPU; VCPU_REQ_* to each, wherever it is. */
+void vm_hand_over(struct vm *vm);
+void vm_ask_all(struct vm *vm, u32 requests);
+/* Are there vCPUs that live: attached, or paused? */
+bool vm_is_up(const struct vm *vm);
 /* The power button; after stop_timeout seconds, or if the guest does not
  * listen to it, vm_begin_stop(STOPPED). One that does not run: that, now. */
 enum err vm_begin_shutdown(struct vm *vm) MUST_CHECK;

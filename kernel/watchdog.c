@@ -28,7 +28,7 @@ static void look_at(struct vcpu *v)
 static void look(struct timer *t)
 {
 	for (u32 i = 0; i < vms_count; i++) {
-		if (vms[i].state != VM_RUNNING)
+		if (!vm_is_up(&vms[i]))
 			continue;
 		for (u32 k = 0; k < vms[i].vcpu_count; k++)
 			look_at(vms[i].vcpus[k]);

@@ -11,6 +11,7 @@
 #include "vmm/ioapic.h"
 #include "vmm/iomap.h"
 #include "vmm/load.h"
+#include "vmm/peek.h"
 #include "vmm/pic.h"
 #include "vmm/pm.h"
 #include "vmm/pvclock.h"
@@ -102,6 +103,7 @@ static upcall_fn *const handlers[ABI_UPCALL_COUNT] = {
 	[ABI_UP_WRMSR] = do_wrmsr,
 	[ABI_UP_INTACK] = do_intack,
 	[ABI_UP_EOI] = do_eoi,
+	[ABI_UP_PEEK] = peek,
 };
 
 static void do_events(u32 events)

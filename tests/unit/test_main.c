@@ -1,8 +1,8 @@
 /*
- * The monitor's entry (vmm/main.c): each upcall reaches its handler and ends in
+ * The monitor's entry (vmm/main.c vmm/peek.c): each upcall reaches its handler and ends in
  * the finish that the kernel expects; events are looked at first.
  */
-// SOURCES: vmm/main.c vmm/emulate.c vmm/string_op.c vmm/access.c vmm/fetch.c vmm/walk.c
+// SOURCES: vmm/main.c vmm/peek.c vmm/emulate.c vmm/string_op.c vmm/access.c vmm/fetch.c vmm/walk.c
 // SOURCES: vmm/decode.c vmm/alu.c vmm/control.c vmm/lib.c vmm/load*.c vmm/e820.c vmm/acpi_tables.c
 // SOURCES: vmm/acpi_dsdt.c
 // SOURCES-OF: tests/unit/test_board.c

@@ -2,13 +2,14 @@
  * kernel/syscall.c: every system call with good and with bad arguments; a bad
  * one is answered and changes nothing.
  */
-// SOURCES: kernel/vcpu.c kernel/events.c kernel/exits*.c kernel/upcall.c kernel/syscall.c kernel/vm.c kernel/vm_log.c
+// SOURCES: kernel/vcpu.c kernel/events.c kernel/exits*.c kernel/upcall.c kernel/syscall.c kernel/vm*.c
 // SOURCES: kernel/space.c kernel/monitor.c kernel/pages*.c kernel/loop.c kernel/control.c
-// SOURCES: kernel/restart.c kernel/vm_end.c
+// SOURCES: kernel/restart.c
 // SOURCES: kernel/crash.c kernel/time.c kernel/timer.c kernel/lapic*.c kernel/msrs.c
 // SOURCES: kernel/cpuid*.c kernel/control_regs.c kernel/console*.c kernel/print.c arch/mmu.c
 // SOURCES: arch/svm/svm_exit.c tests/unit/fake/world.c tests/unit/fake/fake_log.c
 // SOURCES: tests/unit/fake/fake_panic.c tests/unit/fake/fake_kdirect.c
+// SOURCES: kernel/dump.c kernel/trace.c
 // FLAGS: -Itests/unit/fake/hw
 #include <setjmp.h>
 #include <stdarg.h>

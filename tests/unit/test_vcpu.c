@@ -3,13 +3,14 @@
  * fake monitor: which event is injected when, what the kernel answers itself,
  * how each upcall may end, and who is asked to leave when.
  */
-// SOURCES: kernel/vcpu.c kernel/events.c kernel/exits*.c kernel/upcall.c kernel/syscall.c kernel/vm.c kernel/vm_log.c
+// SOURCES: kernel/vcpu.c kernel/events.c kernel/exits*.c kernel/upcall.c kernel/syscall.c kernel/vm*.c
 // SOURCES: kernel/space.c kernel/monitor.c kernel/pages*.c kernel/loop.c kernel/control.c
-// SOURCES: kernel/restart.c kernel/vm_end.c
+// SOURCES: kernel/restart.c
 // SOURCES: kernel/crash.c kernel/time.c kernel/timer.c kernel/lapic*.c kernel/msrs.c
 // SOURCES: kernel/cpuid*.c kernel/control_regs.c kernel/console*.c kernel/print.c arch/mmu.c
 // SOURCES: arch/svm/svm_exit.c tests/unit/fake/world.c tests/unit/fake/fake_log.c
 // SOURCES: tests/unit/fake/fake_panic.c tests/unit/fake/fake_kdirect.c
+// SOURCES: kernel/dump.c kernel/trace.c
 // FLAGS: -Itests/unit/fake/hw
 #include <setjmp.h>
 #include <stdarg.h>
@@ -1027,6 +1028,7 @@ static const u32 fits[ABI_UPCALL_COUNT] = {
 	[ABI_UP_INTACK] = F(INTACK),
 	[ABI_UP_EVENT] = F(NONE),
 	[ABI_UP_EOI] = F(NONE),
+	[ABI_UP_PEEK] = F(PEEK),
 };
 
 static void begin(u32 reason)
@@ -1090,6 +1092,8 @@ static void bad_arguments_of_finish(void **state)
 		{ ABI_UP_DR, ABI_FIN_DR, 0, 0, 16 },
 		{ ABI_UP_INTACK, ABI_FIN_INTACK, 257, 0, 0 },
 		{ ABI_UP_INTACK, ABI_FIN_INTACK, ~0ull, 0, 0 },
+		{ ABI_UP_PEEK, ABI_FIN_PEEK, DUMP_STACK + 1, 0, 0 },
+		{ ABI_UP_PEEK, ABI_FIN_PEEK, ~0ull, 0, 0 },
 		{ ABI_UP_MMIO, 1ull << 32, 0, 0, 0 },
 		{ ABI_UP_MMIO, ~0ull, 0, 0, 0 },
 	};

@@ -608,6 +608,7 @@ void world_setup(u32 chunks)
 	host_init(&facts);
 	for (hw.cpu = WORLD_CPUS; hw.cpu-- > 0;) {
 		cpus[hw.cpu].index = cpus[hw.cpu].apic_id = hw.cpu;
+		cpus[hw.cpu].online = 1;
 		percpu_init();
 	}
 	hw.cpu = 0;
@@ -725,7 +726,7 @@ void world_teardown(void)
 	world.fail_at = 0;
 	hw.cpu = 0;
 	for (u32 i = 0; i < vms_count; i++) {
-		if (vms[i].state == VM_RUNNING || vms[i].state == VM_STARTING)
+		if (vms[i].state == VM_STARTING || vm_is_up(&vms[i]))
 			assert_int_equal(vm_begin_stop(&vms[i], VM_END_STOPPED), OK);
 		world_until(i, VM_OFF);
 		assert_int_equal(pages_owned(vms[i].id, PAGE_CHUNK), 0);
