@@ -23,6 +23,8 @@ static struct {
 	bool away;			/* a guest has the console: no prompt is shown */
 	bool log_waits;			/* atomic */
 	bool (*step)(bool interrupted); /* of the command that goes on; or NULL */
+	void (*draw)(void);		/* a picture is kept up to date: no prompt is shown */
+	ns_t draw_every, draw_at;
 } shell;
 
 /* ------------------------------------------------------------------ output */
@@ -88,6 +90,13 @@ static bool show_log(u32 max, bool editing)
 	return shown;
 }
 
+void shell_watch(void (*draw)(void), ns_t every)
+{
+	shell.draw = draw;
+	shell.draw_every = every;
+	shell.draw_at = 0;
+}
+
 static void prompt(void)
 {
 	show_log(LOG_RING_SIZE, false);
@@ -134,7 +143,7 @@ static void list_vms(void)
 
 static bool wants_vm(const struct shell_command *c)
 {
-	return strcmp(c->args, "VM") == 0 || strcmp(c->args, "[VM]") == 0;
+	return strncmp(c->args, "VM", 2) == 0 || strcmp(c->args, "[VM]") == 0;
 }
 
 static void run(char *text)
@@ -152,13 +161,11 @@ static void run(char *text)
 		for (i = 0; i < shell_command_count; i++)
 			shell_printf("%s%s", i ? ", " : "", shell_commands[i].name);
 		shell_printf("\n");
+	} else if (args < c->min_args && args == 0 && wants_vm(c)) {
+		shell_printf("%s needs a VM; ", c->name);
+		list_vms();
 	} else if (args < c->min_args) {
-		shell_printf("%s needs a%s %s; ", c->name,
-			     wants_vm(c) ? "" : "n argument:", c->args);
-		if (wants_vm(c))
-			list_vms();
-		else
-			shell_printf("usage: %s %s\n", c->name, c->args);
+		shell_printf("%s needs more; usage: %s %s\n", c->name, c->name, c->args);
 	} else if (args > c->max_args) {
 		shell_printf("\"%s\" is too much; usage: %s%s%s\n", argv[c->max_args + 1], c->name,
 			     *c->args ? " " : "", c->args);
@@ -179,24 +186,63 @@ struct vm *shell_find_vm(const char *name)
 	return NULL;
 }
 
-/* Words for Tab: commands, and behind one that wants a VM, the VMs. */
-static const char *complete(const char *before, u32 before_len, u32 n)
+const char *shell_history(u32 n)
 {
-	const struct shell_command *c;
-	char word[LINE_MAX];
+	return line_history(&shell.line, n);
+}
+
+/* Word number n of args ("VM on|off", "[VM]"); NULL: there is none. *len is
+ * without the brackets. */
+static const char *args_word(const char *args, u32 n, u32 *len)
+{
+	for (;; args += *len) {
+		while (*args == ' ' || *args == '[' || *args == ']')
+			args++;
+		for (*len = 0; args[*len] && args[*len] != ' ' && args[*len] != ']';)
+			(*len)++;
+		if (*len == 0 || n-- == 0)
+			return *len ? args : NULL;
+	}
+}
+
+/* Alternative number n of "on|off|show"; NULL: no more. */
+static const char *alternative(const char *word, u32 len, u32 n)
+{
+	static char text[24];
 	u32 i = 0, k = 0;
 
-	while (i < before_len && before[i] == ' ')
-		i++;
-	if (i == before_len)
+	for (; n && i < len; i++)
+		n -= word[i] == '|';
+	if (n || i == len)
+		return NULL;
+	while (i < len && word[i] != '|' && k < sizeof(text) - 1)
+		text[k++] = word[i++];
+	text[k] = '\0';
+	return text;
+}
+
+/* Words for Tab: commands, and behind one what its args say: VMs for "VM",
+ * lower-case words for themselves. */
+static const char *complete(const char *before, u32 before_len, u32 n)
+{
+	char text[LINE_MAX], *argv[SHELL_MAX_ARGS + 1];
+	const struct shell_command *c;
+	const char *word;
+	u32 len;
+	int argc;
+
+	memcpy(text, before, before_len);
+	text[before_len] = '\0';
+	argc = split(text, argv);
+	if (argc == 0)
 		return n < shell_command_count ? shell_commands[n].name : NULL;
-	while (i < before_len && before[i] != ' ')
-		word[k++] = before[i++];
-	word[k] = '\0';
-	while (i < before_len && before[i] == ' ')
-		i++;
-	c = find_command(word);
-	return i == before_len && c && wants_vm(c) && n < vm_count() ? vm_name(vm_at(n)) : NULL;
+	c = find_command(argv[0]);
+	word = c ? args_word(c->args, (u32)argc - 1, &len) : NULL;
+	if (!word)
+		return NULL;
+	if (len == 2 && strncmp(word, "VM", 2) == 0)
+		return n < vm_count() ? vm_name(vm_at(n)) : NULL;
+	return *word >= 'A' && *word <= 'Z' ? NULL : alternative(word, len, n);
 }
 
 /* -------------------------------------------------------------------- loop */
@@ -204,7 +250,7 @@ static const char *complete(const char *before, u32 before_len, u32 n)
 static void end_command(void)
 {
 	shell.away = console_focused() != shell.port;
-	if (!shell.away)
+	if (!shell.away && !shell.draw)
 		prompt();
 }
 
@@ -241,6 +287,30 @@ static void finish_line(enum line_event event)
 void shell_go_on(bool (*step)(bool interrupted))
 {
 	shell.step = step;
+}
+
+/* A key ends the picture; of a cursor key it is the first byte. */
+static bool watch(void)
+{
+	ns_t now = host_uptime();
+	char c;
+
+	if (console_port_read(shell.port, &c, 1)) {
+		shell.draw = NULL;
+		shell_printf("\n");
+		prompt();
+		if (c == '\033')
+			line_skip_escape(&shell.line);
+		return true;
+	}
+	if (now >= shell.draw_at && console_shell_backlog() == 0) {
+		shell.busy = true;
+		shell.draw();
+		shell.busy = false;
+		shell.draw_at = now + shell.draw_every;
+		host_wake_at(shell.draw_at);
+	}
+	return console_shell_backlog() && console_alive();
 }
 
 void shell_init(struct console_port *port)
@@ -280,6 +350,8 @@ bool shell_poll(void)
 		shell.away = false;
 		prompt();
 	}
+	if (shell.draw)
+		return watch();
 	if (shell.step) {
 		go_on();
 		return more_to_do();

@@ -16,7 +16,9 @@
 
 struct shell_command {
 	const char *name;
-	const char *args; /* for help; "" none, "VM" one VM's name */
+	/* for help and for Tab: "" none, "VM" a VM's name, "on|off" one of these,
+	 * "[VM]" may be left out; other capitals stand for what is not completed */
+	const char *args;
 	const char *help; /* one line */
 	u32 min_args, max_args;
 	/* argv[0] is the command's name. */
@@ -47,6 +49,12 @@ struct vm *shell_find_vm(const char *name);
 /* `log` has shown the lines before r: do not show them again. */
 struct log_reader;
 void shell_log_shown(const struct log_reader *r);
+
+/* From a command: instead of a prompt, draw is called now and every so many ns,
+ * or less often if the line is slow, until a key is typed. */
+void shell_watch(void (*draw)(void), ns_t every);
+/* Line number n that was typed, the oldest first; NULL: no more. */
+const char *shell_history(u32 n);
 
 /* shell_cmds.c */
 extern const struct shell_command shell_commands[];

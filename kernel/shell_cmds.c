@@ -8,80 +8,26 @@
 #include "kernel/print.h"
 #include "kernel/shell.h"
 #include "kernel/shell_crash.h"
+#include "kernel/shell_dump.h"
 #include "kernel/shell_extra.h"
+#include "kernel/shell_format.h"
+#include "kernel/shell_info.h"
+#include "kernel/shell_json.h"
 #include "kernel/shell_stop.h"
+#include "kernel/shell_top.h"
 #include "kernel/string.h"
 #include "kernel/version.h"
 
-#define WIDTH 80
 #define MAX_ROWS 96 /* exit reasons */
 
 typedef unsigned long long ull;
 
-/* ------------------------------------------------------------------ format */
-
-/* "3.2s", "12m05s", "3h07m", "12d03h" */
-static const char *show_time(ns_t ns, char *buf, u32 size)
-{
-	u64 tenths = ns / 100000000, s = tenths / 10;
-
-	if (s < 60)
-		str_format(buf, size, "%llu.%llus", (ull)s, (ull)(tenths % 10));
-	else if (s < 3600)
-		str_format(buf, size, "%llum%02llus", (ull)(s / 60), (ull)(s % 60));
-	else if (s < 86400)
-		str_format(buf, size, "%lluh%02llum", (ull)(s / 3600), (ull)(s / 60 % 60));
-	else
-		str_format(buf, size, "%llud%02lluh", (ull)(s / 86400), (ull)(s / 3600 % 24));
-	return buf;
-}
-
-/* As the configuration writes it: "256M", "2G". */
-static const char *show_memory(u64 bytes, char *buf, u32 size)
-{
-	if (bytes && bytes % GIB(1) == 0)
-		str_format(buf, size, "%lluG", (ull)(bytes >> 30));
-	else
-		str_format(buf, size, "%lluM", (ull)(bytes >> 20));
-	return buf;
-}
-
-/* "1", "1-3,5" */
-static const char *show_cpus(const struct vm_info *v, char *buf, u32 size)
-{
-	u32 i, last, n = 0;
-
-	buf[0] = '\0';
-	for (i = 0; i < v->cpu_count && n < size; i = last + 1) {
-		for (last = i; last + 1 < v->cpu_count && v->cpus[last + 1] == v->cpus[last] + 1;)
-			last++;
-		n += (u32)str_format(buf + n, size - n, "%s%u", i ? "," : "", v->cpus[i]);
-		if (last > i && n < size)
-			n += (u32)str_format(buf + n, size - n, "-%u", v->cpus[last]);
-	}
-	return buf;
-}
-
-/* part of whole as "93.1%" */
-static const char *show_share(u64 part, u64 whole, char *buf, u32 size)
-{
-	u64 permille;
-
-	while (whole > UINT64_MAX / 1000) {
-		part >>= 1;
-		whole >>= 1;
-	}
-	permille = whole ? part * 1000 / whole : 0;
-	str_format(buf, size, "%llu.%llu%%", (ull)(permille / 10), (ull)(permille % 10));
-	return buf;
-}
-
 /* -------------------------------------------------------------------- list */
 
-/* Text in lines of at most WIDTH - 1 columns, indented. */
+/* Text in lines of at most SHELL_WIDTH - 1 columns, indented. */
 static void print_wrapped(const char *s)
 {
-	u32 room = WIDTH - 1 - 4, n, len;
+	u32 room = SHELL_WIDTH - 1 - 4, n, len;
 
 	while (*s) {
 		len = (u32)strlen(s);
@@ -95,17 +41,23 @@ static void print_wrapped(const char *s)
 	}
 }
 
-static void cmd_list(int argc UNUSED, char **argv UNUSED)
+static void cmd_list(int argc, char **argv)
 {
+	int json = shell_json_asked(argc, argv, 1, "list [--json]");
 	char cpus[24], memory[16], uptime[16];
 	u32 i, n, name = 4, reason;
 	struct vm_info v;
 	bool fits;
 
+	if (json) {
+		if (json > 0)
+			shell_json_list();
+		return;
+	}
 	for (i = 0; i < vm_count(); i++)
 		name = MAX(name, (u32)strlen(vm_name(vm_at(i))));
 	name = MIN(name, 14u);
-	reason = WIDTH - 1 - name - 45; /* the other columns and their gaps */
+	reason = SHELL_WIDTH - 1 - name - 45; /* the other columns and their gaps */
 	shell_printf("%-*s %-8s %-*s %5s %7s %7s %12s\n", (int)name, "NAME", "STATE", (int)reason,
 		     "REASON", "CPUS", "MEMORY", "UPTIME", "EXITS");
 	for (i = 0; i < vm_count(); i++) {
@@ -115,13 +67,15 @@ static void cmd_list(int argc UNUSED, char **argv UNUSED)
 			shell_printf("%s\n", v.name);
 		fits = strlen(v.reason) <= reason;
 		if (v.uptime)
-			show_time(v.uptime, uptime, sizeof(uptime));
+			shell_show_time(v.uptime, uptime, sizeof(uptime));
 		else
 			str_format(uptime, sizeof(uptime), "-");
 		shell_printf("%-*s %-8s %-*s %5s %7s %7s %12llu\n", (int)name,
 			     n > name ? "" : v.name, v.state, (int)reason,
-			     fits ? v.reason : "(see below)", show_cpus(&v, cpus, sizeof(cpus)),
-			     show_memory(v.memory, memory, sizeof(memory)), uptime, (ull)v.exits);
+			     fits ? v.reason : "(see below)",
+			     shell_show_cpus(&v, cpus, sizeof(cpus)),
+			     shell_show_memory(v.memory, memory, sizeof(memory)), uptime,
+			     (ull)v.exits);
 		if (!fits)
 			print_wrapped(v.reason);
 	}
@@ -172,6 +126,21 @@ static void cmd_reset(int argc UNUSED, char **argv)
 	control(argv[1], "reset", "reset", vm_reset);
 }
 
+static void cmd_pause(int argc UNUSED, char **argv)
+{
+	control(argv[1], "pause", "paused", vm_pause);
+}
+
+static void cmd_resume(int argc UNUSED, char **argv)
+{
+	control(argv[1], "resume", "resumed", vm_resume);
+}
+
+static void cmd_nmi(int argc UNUSED, char **argv)
+{
+	control(argv[1], "send an NMI to", "got an NMI", vm_nmi);
+}
+
 /* ------------------------------------------------------------------- stats */
 
 /* Largest first. */
@@ -193,12 +162,13 @@ static void print_time(const char *what, ns_t ns, ns_t all)
 	char share[16];
 
 	shell_printf("  %-20s %10llu.%06llu s %7s\n", what, (ull)(ns / 1000000000),
-		     (ull)(ns / 1000 % 1000000), show_share(ns, all, share, sizeof(share)));
+		     (ull)(ns / 1000 % 1000000), shell_show_share(ns, all, share, sizeof(share)));
 }
 
-static void cmd_stats(int argc UNUSED, char **argv)
+static void cmd_stats(int argc, char **argv)
 {
-	struct vm *vm = shell_find_vm(argv[1]);
+	int json = shell_json_asked(argc, argv, 2, "stats VM [--json]");
+	struct vm *vm = json < 0 ? NULL : shell_find_vm(argv[1]);
 	static struct stat_row rows[MAX_ROWS];
 	ns_t guest = 0, kernel = 0, monitor = 0;
 	char text[16];
@@ -208,9 +178,13 @@ static void cmd_stats(int argc UNUSED, char **argv)
 
 	if (!vm)
 		return;
+	if (json) {
+		shell_json_stats(vm);
+		return;
+	}
 	vm_describe(vm, &v);
 	shell_printf("%s: %s%s%s%s, %llu exits\n", v.name, v.state, v.uptime ? ", up " : "",
-		     v.uptime ? show_time(v.uptime, text, sizeof(text)) : "",
+		     v.uptime ? shell_show_time(v.uptime, text, sizeof(text)) : "",
 		     v.uptime || !v.exits ? "" : " (last run)", (ull)v.exits);
 	n = vm_stat_rows(vm, rows, MAX_ROWS);
 	sort_rows(rows, n);
@@ -219,7 +193,7 @@ static void cmd_stats(int argc UNUSED, char **argv)
 	shell_printf("exits by reason\n");
 	for (i = 0; i < n && rows[i].count; i++)
 		shell_printf("  %-20s %19llu %7s\n", rows[i].name, (ull)rows[i].count,
-			     show_share(rows[i].count, sum, text, sizeof(text)));
+			     shell_show_share(rows[i].count, sum, text, sizeof(text)));
 	if (sum == 0)
 		shell_printf("  none\n");
 	vm_times(vm, &guest, &kernel, &monitor);
@@ -290,34 +264,53 @@ static void cmd_version(int argc UNUSED, char **argv UNUSED)
 	char up[16];
 
 	shell_printf("Bulkhead %s; %s; up %s\n", BULKHEAD_VERSION, host_platform(),
-		     show_time(host_uptime(), up, sizeof(up)));
+		     shell_show_time(host_uptime(), up, sizeof(up)));
 }
 
 static void cmd_help(int argc UNUSED, char **argv UNUSED)
 {
-	char what[32];
+	const struct shell_command *c;
+	char what[64];
 	u32 i;
 
 	for (i = 0; i < shell_command_count; i++) {
-		str_format(what, sizeof(what), "%s %s", shell_commands[i].name,
-			   shell_commands[i].args);
-		shell_printf("%-12s %s\n", what, shell_commands[i].help);
+		c = &shell_commands[i];
+		str_format(what, sizeof(what), "%s %s", c->name, c->args);
+		if (strlen(what) > 12)
+			shell_printf("%s\n%-12s %s\n", what, "", c->help);
+		else
+			shell_printf("%-12s %s\n", what, c->help);
 	}
 }
 
 const struct shell_command shell_commands[] = {
 	{ "help", "", "this list", 0, 0, cmd_help },
-	{ "list", "", "the VMs: state and why, CPUs, memory, uptime, exits", 0, 0, cmd_list },
+	{ "list", "[--json]", "the VMs: state and why, CPUs, memory, uptime, exits", 0, 1,
+	  cmd_list },
 	{ "console", "VM", "a VM's console; Ctrl-] leaves it, Ctrl-] twice sends one", 1, 1,
 	  cmd_console },
 	{ "start", "VM", "start a VM", 1, 1, cmd_start },
 	{ "stop", "VM", "ask a VM to power off; stop it if it does not", 1, 1, cmd_stop },
 	{ "kill", "VM", "stop a VM at once, as by pulling its plug", 1, 1, cmd_kill },
 	{ "reset", "VM", "stop a VM at once and start it again", 1, 1, cmd_reset },
-	{ "stats", "VM", "a VM's exits by reason, and where its time went", 1, 1, cmd_stats },
+	{ "pause", "VM", "take a VM off its CPU; its clocks stand still", 1, 1, cmd_pause },
+	{ "resume", "VM", "let a paused VM go on", 1, 1, cmd_resume },
+	{ "nmi", "VM", "send an NMI to a VM's first vCPU", 1, 1, cmd_nmi },
+	{ "info", "VM", "all that is configured and known about a VM", 1, 1, cmd_info },
+	{ "stats", "VM [--json]", "a VM's exits by reason, and where its time went", 1, 2,
+	  cmd_stats },
+	{ "top", "", "what VMs and CPUs do, every second until a key", 0, 0, cmd_top },
+	{ "dump", "VM", "its vCPUs' registers, last exits, guest stack", 1, 1, cmd_dump },
+	{ "trace", "VM on|off|show", "record its exits with their times; show them", 2, 2,
+	  cmd_trace },
 	{ "crash", "[VM]", "the record of a VM's last crash, or of the host's", 0, 1, cmd_crash },
 	{ "mem", "", "who owns the memory", 0, 0, cmd_mem },
+	{ "cpus", "", "the processors: whose they are, how busy", 0, 0, cmd_cpus },
+	{ "files", "", "what was loaded at boot, and for whom", 0, 0, cmd_files },
 	{ "log", "", "the host's log", 0, 0, cmd_log },
+	{ "set", "log_level error|warn|info|debug", "what the log keeps from now on", 2, 2,
+	  cmd_set },
+	{ "history", "", "the lines that were typed", 0, 0, cmd_history },
 	{ "version", "", "version, platform, uptime", 0, 0, cmd_version },
 	{ "reboot", "", "stop all VMs, restart the machine", 0, 0, cmd_reboot },
 	{ "poweroff", "", "stop all VMs, switch the machine off", 0, 0, cmd_poweroff },

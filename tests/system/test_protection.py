@@ -37,7 +37,7 @@ def test_selftest_and_nmis(bed):
             assert "n/a" not in text
         # NMIs: wherever they hit, in a guest, a monitor or the kernel, all goes on
         for cpu in (1, 0, 2, 3):
-            text = m.command(f"nmi {cpu}", 60)
+            text = m.command(f"host-nmi {cpu}", 60)
             assert int(re.search(r"took (\d+) NMIs", text)[1]) > 0, text
         for name in ("one", "two"):
             with m.console(name) as c:

@@ -1,4 +1,4 @@
-// SOURCES: kernel/shell.c kernel/shell_cmds.c kernel/shell_stop.c kernel/shell_crash.c kernel/line.c kernel/console*.c kernel/log.c kernel/print.c tests/unit/fake/control_fake.c tests/unit/fake/wire_fake.c
+// SOURCES: kernel/shell*.c kernel/line*.c kernel/console*.c kernel/log.c kernel/print.c tests/unit/fake/control_fake.c tests/unit/fake/wire_fake.c
 #include "kernel/shell.h"
 
 #include <setjmp.h>
@@ -63,7 +63,10 @@ static void fits(const char *out)
 	u32 col = 0;
 
 	for (; *out; out++) {
-		col = *out == '\n' || *out == '\r' ? 0 : col + 1;
+		if (*out == '\033') /* of CSI, a parameter or none, a letter */
+			out = strpbrk(out, "HJKm");
+		else
+			col = *out == '\n' || *out == '\r' ? 0 : col + 1;
 		assert_true(col < 80);
 	}
 }
@@ -78,13 +81,16 @@ static void add_vm(const char *name, const char *state, const char *reason)
 	strcpy(v->info.reason, reason);
 	v->info.cpus[0] = fake_vm_count;
 	v->info.cpu_count = 1;
-	v->info.memory = MIB(256);
+	v->info.memory = v->config.memory = MIB(256);
+	strcpy(v->config.name, name);
+	strcpy(v->config.kernel, "/bulkhead/vmlinuz");
+	v->config.valid = true;
 }
 
 static int fresh(void **state)
 {
 	(void)state;
-	fake_vm_count = 0;
+	fake_vm_count = fake_cpu_count = fake_file_count = 0;
 	fake_calls[0] = '\0';
 	fake_during = NULL;
 	add_vm("alpha", "running", "");
@@ -102,6 +108,10 @@ static int fresh(void **state)
 	return 0;
 }
 
+#define COMMANDS \
+	"help, list, console, start, stop, kill, reset, pause, resume, nmi, info, stats, top, dump, " \
+	"trace, crash, mem, cpus, files, log, set, history, version, reboot, poweroff"
+
 static void wrong_input(void **state)
 {
 	char words[300] = "list";
@@ -109,22 +119,18 @@ static void wrong_input(void **state)
 	(void)state;
 	assert_string_equal(command(""), "");
 	assert_string_equal(command("   "), "");
-	assert_string_equal(command("dir"),
-			    "no command \"dir\"; commands: help, list, console, start, stop, kill, "
-			    "reset, stats, crash, mem, log, version, reboot, poweroff\r\n");
+	assert_string_equal(command("dir"), "no command \"dir\"; commands: " COMMANDS "\r\n");
 	assert_string_equal(command("stop gamma"), "no VM \"gamma\"; VMs: alpha, beta\r\n");
 	assert_string_equal(command("stop"), "stop needs a VM; VMs: alpha, beta\r\n");
 	assert_string_equal(command("stop alpha beta"), "\"beta\" is too much; usage: stop VM\r\n");
-	assert_string_equal(command("list all"), "\"all\" is too much; usage: list\r\n");
-	assert_string_equal(
-		command("Stop alpha"),
-		"no command \"Stop\"; commands: help, list, console, start, stop, kill, "
-		"reset, stats, crash, mem, log, version, reboot, poweroff\r\n");
+	assert_string_equal(command("list all"), "\"all\" is too much; usage: list [--json]\r\n");
+	assert_string_equal(command("Stop alpha"),
+			    "no command \"Stop\"; commands: " COMMANDS "\r\n");
 	fake_vm_count = 0;
 	assert_string_equal(command("start alpha"), "no VM \"alpha\"; there are no VMs\r\n");
 	assert_string_equal(command("start"), "start needs a VM; there are no VMs\r\n");
 	assert_string_equal(command("list 1 2 3 4 5 6 7 8 9 10 11"),
-			    "\"1\" is too much; usage: list\r\n");
+			    "\"2\" is too much; usage: list [--json]\r\n");
 	memset(words + 4, ' ', 280);
 	type(words);
 	type("\r");
@@ -140,6 +146,9 @@ static void control(void **state)
 	assert_string_equal(command("stop alpha"), "alpha stopped\r\n");
 	assert_string_equal(command("kill alpha"), "alpha killed\r\n");
 	assert_string_equal(command(" reset  alpha "), "alpha reset\r\n");
+	assert_string_equal(command("pause alpha"), "alpha paused\r\n");
+	assert_string_equal(command("resume alpha"), "alpha resumed\r\n");
+	assert_string_equal(command("nmi alpha"), "alpha got an NMI\r\n");
 	fake_vms[0].refuse = "it is running already";
 	assert_string_equal(command("start alpha"),
 			    "cannot start alpha: it is running already\r\n");
@@ -148,7 +157,8 @@ static void control(void **state)
 	assert_string_equal(command("reboot"), "rebooting\r\ncannot reboot: this is a test\r\n");
 	assert_string_equal(
 		fake_calls,
-		"start beta;stop alpha;kill alpha;reset alpha;start alpha;shutdown;poweroff;shutdown;reboot;");
+		"start beta;stop alpha;kill alpha;reset alpha;pause alpha;resume alpha;nmi alpha;"
+		"start alpha;shutdown;poweroff;shutdown;reboot;");
 }
 
 static void list(void **state)
@@ -208,6 +218,204 @@ static void stats(void **state)
 	fits(command("stats alpha"));
 }
 
+static void json(void **state)
+{
+	struct vm *v = &fake_vms[0];
+	const char *out;
+
+	(void)state;
+	v->busy = 5;
+	strcpy(fake_vms[1].info.reason, "a \"b\\ \t");
+	out = command("list --json");
+	fits(out);
+	assert_string_equal(
+		out, "{\"version\":\"unit\",\"uptime_ns\":3723000000000,\"vms\":[\r\n"
+		     "{\"name\":\"alpha\",\"state\":\"running\",\"reason\":\"\",\"cpus\":[1],\r\n"
+		     "\"memory_bytes\":268435456,\"uptime_ns\":12345000000,\"exits\":1234567,"
+		     "\"busy_ns\":5},\r\n"
+		     "{\"name\":\"beta\",\"state\":\"stopped\",\"reason\":\"a \\\"b\\\\ \\u0009\","
+		     "\"cpus\":[2],\r\n"
+		     "\"memory_bytes\":268435456,\"uptime_ns\":0,\"exits\":0,\"busy_ns\":0}]}\r\n");
+	v->rows[0] = (struct stat_row){ "CPUID", 10 };
+	v->rows[1] = (struct stat_row){ "HLT", 0 };
+	v->row_count = 2;
+	v->kernel = 7;
+	v->vcpu = (struct vcpu_info){ 1, "halted", 10, 3 };
+	out = command("stats alpha --json");
+	fits(out);
+	assert_non_null(strstr(out, "\r\n\"busy_ns\":5,\"guest_ns\":0,\"kernel_ns\":7,"
+				    "\"monitor_ns\":0,\r\n"
+				    "\"exits_by_reason\":{\r\n\"CPUID\":10,\"HLT\":0},\r\n"
+				    "\"vcpus\":[\r\n{\"cpu\":1,\"state\":\"halted\",\"exits\":10,"
+				    "\"upcalls\":3}]}\r\n"));
+	assert_string_equal(command("stats alpha all"),
+			    "\"all\" is too much; usage: stats VM [--json]\r\n");
+	assert_string_equal(command("stats gamma --json"), "no VM \"gamma\"; VMs: alpha, beta\r\n");
+	fake_vm_count = 0;
+	assert_non_null(strstr(command("list --json"), ",\"vms\":[]}\r\n"));
+}
+
+static void dump(void **state)
+{
+	struct vcpu_dump *d = &fake_vms[0].dump;
+	const char *out;
+
+	(void)state;
+	d->cpu = 1;
+	d->halted = true;
+	d->rip = 0xffffffff81234567;
+	for (u32 i = 0; i < HV_GPRS; i++)
+		d->gpr[i] = 0x1000 + i;
+	d->state.seg[HV_CS] = (struct hv_segment){ 0x10, 0xa9b, 0xffffffff, 0 };
+	d->state.cr3 = 0xabc000;
+	d->exit_count = 2;
+	d->exits[0] = (struct exit_record){ 0x42, 3, 0 };
+	d->exits[1] = (struct exit_record){ 0x44, 5, 0x3f8 };
+	d->stack = 0xffffc90000001fe8;
+	d->stack_len = 24;
+	for (u32 i = 0; i < 24; i++)
+		d->bytes[i] = (u8)i;
+	out = command("dump alpha");
+	fits(out);
+	assert_memory_equal(out, "alpha: vCPU 0 on CPU 1, halted\r\n  rip ffffffff81234567  ", 56);
+	assert_non_null(strstr(out, "\r\n  rax 0000000000001000  rcx 0000000000001001"
+				    "  rdx 0000000000001002\r\n"));
+	assert_non_null(strstr(out, "  r15 000000000000100f\r\n  cr0 "));
+	assert_non_null(strstr(out, "cr3 0000000000abc000\r\n"));
+	assert_non_null(
+		strstr(out, "\r\n  cs 0010 base 0000000000000000 limit ffffffff attr a9b\r\n"));
+	assert_non_null(strstr(out, "below\r\n  CPUID      rip 0000000000000042  0\r\n"
+				    "  PIO        rip 0000000000000044  3f8\r\n"));
+	assert_non_null(
+		strstr(out, "\r\nstack\r\n  ffffc90000001fe8: 0706050403020100 0f0e0d0c0b0a0908\r\n"
+			    "  ffffc90000001ff8: 1716151413121110\r\n"));
+	d->stack_len = 0;
+	assert_non_null(strstr(command("dump alpha"), "  ffffc90000001fe8: not in RAM\r\n"));
+	fake_vms[1].refuse = "it is not running";
+	assert_string_equal(command("dump beta"), "cannot dump beta: it is not running\r\n");
+}
+
+static void trace(void **state)
+{
+	struct vm *v = &fake_vms[0];
+
+	(void)state;
+	v->vcpu = (struct vcpu_info){ 1, "runs", 0, 0 };
+	assert_string_equal(command("trace alpha show"),
+			    "alpha has no trace; trace alpha on begins one\r\n");
+	assert_string_equal(command("trace alpha on"), "trace of alpha: on\r\n");
+	v->exit_count = 2;
+	v->exits[0] = (struct trace_entry){ 1500, 0xffffffff81000000, 1, 3, 0 };
+	v->exits[1] = (struct trace_entry){ 12345678901000, 2, 3, 5, 0x3f8 };
+	assert_string_equal(
+		command("trace alpha show"),
+		"trace of alpha: vCPU 0, CPU 1, on, 2 exits, the last 2 follow\r\n"
+		"     0.000000500 CPUID      ffffffff81000000 00000000 0000000000000001\r\n"
+		" 12345.678900000 PIO        0000000000000002 000003f8 0000000000000003\r\n"
+		"end of trace\r\n");
+	assert_string_equal(command("trace"), "trace needs a VM; VMs: alpha, beta\r\n");
+	assert_string_equal(command("trace alpha off"), "trace of alpha: off\r\n");
+	assert_string_equal(command("trace alpha maybe"),
+			    "trace what? on, off or show, not \"maybe\"\r\n");
+	assert_string_equal(command("trace alpha"),
+			    "trace needs more; usage: trace VM on|off|show\r\n");
+	fake_vms[1].refuse = "it is not running";
+	assert_string_equal(command("trace beta on"), "cannot trace beta: it is not running\r\n");
+	assert_string_equal(fake_calls, "trace alpha;untrace alpha;trace beta;");
+}
+
+static void top(void **state)
+{
+	struct vm *v = &fake_vms[0];
+	const char *out;
+	u32 before;
+
+	(void)state;
+	fake_uptime = 3723000000000ull;
+	fake_cpu_count = 5;
+	for (u32 i = 0; i < 5; i++)
+		fake_cpus[i] = (struct cpu_info){ i, "idle", i == 0, 0, 1000000000 };
+	fake_cpus[4].busy = 250000000;
+	v->info.uptime = 10000000000ull;
+	v->busy = 5000000000ull;
+	v->kernel = 1000000000;
+	v->info.exits = 20000;
+	type("top\r");
+	out = settle();
+	fits(out);
+	assert_non_null(strstr(out, "\033[H\033[2JBulkhead, up 1h02m; any key ends\033[K\r\n"));
+	/* since its start */
+	assert_non_null(strstr(out, "\nalpha                running   50.0%  40.0%  10.0%   0.0%"
+				    "      2000    10.0s\033[K\r\n"));
+	assert_non_null(strstr(out, "\nbeta                 stopped    0.0%   0.0%   0.0%   0.0%"
+				    "         0        -\033[K\r\n"));
+	assert_non_null(
+		strstr(out, "\r\n  3    0.0% idle         4   25.0% idle   \033[K\r\n\033[J"));
+	assert_null(strstr(out, SHELL_PROMPT));
+	assert_int_equal(fake_wake_at, fake_uptime + 1000000000);
+	assert_string_equal(settle(), ""); /* not before it is time */
+	/* since the last picture; a computing guest's time counts as it goes by */
+	fake_uptime += 1000000000;
+	v->info.uptime += 1000000000;
+	v->busy += 930000000;
+	v->kernel += 10000000;
+	v->monitor += 20000000;
+	v->info.exits += 1234;
+	log_info("alpha: something");
+	out = settle();
+	assert_memory_equal(out, "\033[HBulk", 7);
+	assert_non_null(strstr(out, "running   93.0%  90.0%   1.0%   2.0%      1234    11.0s"));
+	assert_null(strstr(out, "something")); /* the log waits */
+	/* it began anew in between: no nonsense */
+	fake_uptime += 1000000000;
+	v->info.uptime = v->busy = 500000000;
+	v->kernel = v->monitor = 0;
+	v->info.exits = 7;
+	out = settle();
+	assert_non_null(strstr(out, "running   50.0%  50.0%   0.0%   0.0%         7     0.5s"));
+	/* a line that is busy is not given more */
+	wires_fake[0].room = 100;
+	before = wires_fake[0].out_len;
+	for (u32 i = 0; i < 100; i++) {
+		fake_uptime += 100000000;
+		console_pump();
+		shell_poll();
+	}
+	assert_int_equal(wires_fake[0].out_len, before + 100);
+	assert_true(console_shell_backlog() < 1000); /* of one picture */
+	wires_fake[0].room = ~0u;
+	settle();
+	/* a cursor key ends it, and leaves nothing behind */
+	type("\x1b[A");
+	out = settle();
+	assert_non_null(strstr(out, "alpha: something\r\nbulkhead> "));
+	assert_string_equal(command("stop alpha"), "alpha stopped\r\n");
+	type("\x1b[A\r");
+	assert_non_null(strstr(settle(), "alpha stopped")); /* but the next one counts */
+	fake_uptime += 5000000000;
+	assert_string_equal(settle(), "");
+}
+
+/* Everything there is, in 24 lines. */
+static void top_of_many(void **state)
+{
+	u32 lines = 0;
+	const char *out;
+
+	(void)state;
+	while (fake_vm_count < 16)
+		add_vm("a-name-of-thirty-one-characters", "running", "");
+	fake_cpu_count = 8;
+	type("top\r");
+	out = settle();
+	fits(out);
+	for (; (out = strchr(out, '\n')) != NULL; out++)
+		lines++;
+	assert_in_range(lines, 18, 23); /* the echo is one */
+	type("q");
+	assert_non_null(strstr(settle(), "\r\nbulkhead> "));
+}
+
 static void mem(void **state)
 {
 	const char *out;
@@ -246,6 +454,105 @@ static void help_and_version(void **state)
 	for (i = 0; i < shell_command_count; i++)
 		assert_non_null(strstr(out, shell_commands[i].help));
 	assert_non_null(strstr(command("version"), "; Fake CPU, 4 CPUs; up 1h02m\r\n"));
+}
+
+static void info(void **state)
+{
+	struct vm *v = &fake_vms[0];
+	const char *out;
+
+	(void)state;
+	fake_cpu_count = 2;
+	fake_cpus[1].apic_id = 5;
+	fake_file_count = 1;
+	fake_files[0] = (struct file_info){ "/bulkhead/vmlinuz", 8123456, NULL };
+	v->config.line = 12;
+	v->config.initrd_count = 2;
+	strcpy(v->config.initrd[0], "/bulkhead/initrd.img");
+	strcpy(v->config.initrd[1], "/bulkhead/more.img");
+	for (u32 i = 0; i < 60; i++)
+		strcat(v->config.cmdline, "word=yes ");
+	v->config.on_reboot = POLICY_RESTART;
+	v->vcpu = (struct vcpu_info){ 1, "halted", 77, 55 };
+	v->guest = 1234567890;
+	v->info.mem_guest = MIB(256);
+	out = command("info alpha");
+	fits(out);
+	assert_memory_equal(out, "alpha: running, up 12.3s\r\nconfigured, line 12 of the file\r\n",
+			    50);
+	assert_non_null(strstr(out, "\r\n  kernel      /bulkhead/vmlinuz (8123456 bytes)\r\n"));
+	assert_non_null(strstr(out, "\r\n  initrd      /bulkhead/more.img\r\n"));
+	assert_non_null(strstr(out, "\r\n  cmdline     word=yes word=yes"));
+	assert_non_null(strstr(out, "word=yes\r\n              word=yes"));
+	assert_non_null(strstr(out, "\r\n  on_reboot   restart\r\n"));
+	assert_non_null(strstr(out, "\r\n  vCPU 0      CPU 1 (APIC id 5), halted, 77 exits, "
+				    "55 upcalls\r\n"));
+	assert_non_null(strstr(out, "\r\n  TSC         2400.123 MHz\r\n"));
+	assert_non_null(strstr(out, "\r\n  guest time  1.234567 s\r\n"));
+	v->config.valid = false;
+	v->vcpu.state = NULL;
+	fake_files[0].missing = "Not Found";
+	memset(v->config.cmdline, 'x', 300); /* nowhere to break */
+	out = command("info alpha");
+	fits(out);
+	assert_non_null(strstr(out, "configured (refused, see log), line 12"));
+	assert_non_null(strstr(out, "vmlinuz (missing: Not Found)\r\n"));
+	assert_non_null(strstr(out, "\r\n  vCPUs       none\r\n"));
+}
+
+static void cpus(void **state)
+{
+	(void)state;
+	fake_cpu_count = 3;
+	fake_cpus[0] = (struct cpu_info){ 0, "busy", true, 1, 3 };
+	fake_cpus[1] = (struct cpu_info){ 2, "guest", false, 999, 1000 };
+	fake_cpus[2] = (struct cpu_info){ 250, "idle", false, 0, 1000 };
+	fake_vms[1].config.valid = false; /* what was refused owns nothing */
+	assert_string_equal(
+		command("cpus"),
+		"CPU APIC-ID  VM                              STATE        USE\r\n"
+		"  0       0  -                               busy       33.3%  and console\r\n"
+		"  1       2  alpha                           guest      99.9%\r\n"
+		"  2     250  -                               idle        0.0%\r\n");
+}
+
+static void files(void **state)
+{
+	(void)state;
+	assert_string_equal(command("files"), "no files; bulkhead.toml names them\r\n");
+	fake_file_count = 3;
+	fake_files[0] = (struct file_info){ "/bulkhead/vmlinuz", 8123456, NULL };
+	fake_files[1] = (struct file_info){ "/bulkhead/initrd.img", 0, "Not Found" };
+	fake_files[2] = (struct file_info){ "/bulkhead/other", 1, NULL };
+	fake_vms[1].config.initrd_count = 1;
+	strcpy(fake_vms[1].config.initrd[0], "/bulkhead/initrd.img");
+	assert_string_equal(command("files"),
+			    "/bulkhead/vmlinuz\r\n    8123456 bytes; for alpha, beta\r\n"
+			    "/bulkhead/initrd.img\r\n    missing: Not Found; for beta\r\n"
+			    "/bulkhead/other\r\n    1 bytes; for -\r\n");
+}
+
+static void set(void **state)
+{
+	(void)state;
+	assert_string_equal(command("set log_level debug"), "log_level debug, was info\r\n");
+	assert_int_equal(log_get_level(), LOG_DEBUG);
+	assert_string_equal(command("set log_level loud"),
+			    "no level \"loud\"; levels: error, warn, info, debug\r\n");
+	assert_string_equal(command("set colour red"),
+			    "nothing is called \"colour\"; there is: log_level\r\n");
+	assert_int_equal(log_get_level(), LOG_DEBUG);
+	assert_string_equal(command("set log_level info"), "log_level info, was debug\r\n");
+	assert_non_null(strstr(command("set log_level"), "usage: set log_level error|warn|"));
+}
+
+static void history(void **state)
+{
+	(void)state;
+	command("version");
+	command("version");
+	command("no such");
+	assert_string_equal(command("history"), "  1  version\r\n  2  no such\r\n  3  history\r\n");
 }
 
 static void long_output(void **state)
@@ -376,6 +683,15 @@ static void tab(void **state)
 	settle();
 	type("list a\t\x03");
 	assert_string_equal(settle(), "list a\a^C\r\nbulkhead> ");
+	type("se\tl\td\t\r"); /* words that the command names itself */
+	assert_non_null(strstr(settle(), "log_level debug, was info\r\n"));
+	type("set log_level \t\t");
+	assert_non_null(strstr(settle(), "\r\nerror  warn  info  debug  \r\nbulkhead> set log_"));
+	type("info info\t\x03");
+	settle();
+	log_set_level(LOG_INFO);
+	type("\t\x03");
+	fits(settle());
 }
 
 static void pasted(void **state)
@@ -493,8 +809,18 @@ int main(void)
 		cmocka_unit_test_setup(control, fresh),
 		cmocka_unit_test_setup(list, fresh),
 		cmocka_unit_test_setup(stats, fresh),
+		cmocka_unit_test_setup(json, fresh),
+		cmocka_unit_test_setup(dump, fresh),
+		cmocka_unit_test_setup(trace, fresh),
+		cmocka_unit_test_setup(top, fresh),
+		cmocka_unit_test_setup(top_of_many, fresh),
 		cmocka_unit_test_setup(mem, fresh),
 		cmocka_unit_test_setup(help_and_version, fresh),
+		cmocka_unit_test_setup(info, fresh),
+		cmocka_unit_test_setup(cpus, fresh),
+		cmocka_unit_test_setup(files, fresh),
+		cmocka_unit_test_setup(set, fresh),
+		cmocka_unit_test_setup(history, fresh),
 		cmocka_unit_test_setup(long_output, fresh),
 		cmocka_unit_test_setup(more_than_a_ring, fresh),
 		cmocka_unit_test_setup(log_lines_come_between, fresh),

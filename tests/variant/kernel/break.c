@@ -1,5 +1,5 @@
 /*
- * Bugs on request: the shell commands `panic`, `nmi` and `cmdline` of the test
+ * Bugs on request: the shell commands `panic`, `host-nmi` and `cmdline` of the test
  * variant (shell_extra.h).
  */
 #include "arch/apic.h"
@@ -125,7 +125,7 @@ void cmd_panic(int argc UNUSED, char **argv)
 	shell_printf("no bug \"%s\"\n", argv[1]);
 }
 
-void cmd_nmi(int argc UNUSED, char **argv)
+void cmd_host_nmi(int argc UNUSED, char **argv)
 {
 	u64 before;
 	u32 cpu;

@@ -4,14 +4,14 @@
 
 void cmd_cmdline(int argc, char **argv);
 void cmd_panic(int argc, char **argv);
-void cmd_nmi(int argc, char **argv);
+void cmd_host_nmi(int argc, char **argv);
 void cmd_selftest(int argc, char **argv);
 
 #define SHELL_EXTRA_COMMANDS \
 	{ "cmdline", "VM WORDS",	 "TEST: a VM's command line from its next start on", \
 	  2,	     SHELL_MAX_ARGS - 1, cmd_cmdline }, \
 		{ "panic", "HOW CPU", "TEST: a bug in the kernel", 2, 2, cmd_panic }, \
-		{ "nmi", "CPU", "TEST: NMIs to a CPU", 1, 1, cmd_nmi }, \
+		{ "host-nmi", "CPU", "TEST: NMIs to a CPU", 1, 1, cmd_host_nmi }, \
 		{ "selftest", "", "TEST: what the processor protects", 0, 0, cmd_selftest },
 
 #endif
