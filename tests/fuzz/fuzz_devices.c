@@ -7,7 +7,7 @@
  * but those that may.
  */
 // SOURCES-OF: tests/unit/test_board.c
-// RUNS: 12000
+// RUNS: 4000
 // MAX_LEN: 600
 #include "fuzz.h"
 #include "machine.h"

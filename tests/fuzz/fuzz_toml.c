@@ -7,6 +7,7 @@
 // SOURCES: kernel/toml.c kernel/toml_scalar.c kernel/print.c
 // RUNS: 20000
 // MAX_LEN: 400
+#include <errno.h>
 #include <unistd.h>
 
 #include "fuzz.h"
@@ -14,7 +15,7 @@
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
-static FILE *to_peer, *from_peer;
+static int to_peer, from_peer;
 static u32 lines, complaints;
 static bool subset; /* a complaint was about what we leave out */
 
@@ -35,21 +36,49 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	}
 	close(in[0]);
 	close(out[1]);
-	to_peer = fdopen(in[1], "w");
-	from_peer = fdopen(out[0], "r");
-	FUZZ_CHECK(to_peer && from_peer);
+	to_peer = in[1];
+	from_peer = out[0];
 	return 0;
+}
+
+/* libFuzzer's alarm interrupts system calls: all of them are tried again. */
+static void send(const void *from, size_t n)
+{
+	for (const char *p = from; n;) {
+		ssize_t done = write(to_peer, p, n);
+
+		FUZZ_CHECK(done > 0 || (done < 0 && errno == EINTR));
+		if (done > 0) {
+			p += done;
+			n -= (size_t)done;
+		}
+	}
+}
+
+static void receive_line(char *to, size_t size)
+{
+	size_t n = 0;
+
+	while (n == 0 || to[n - 1] != '\n') {
+		ssize_t done = read(from_peer, to + n, size - 1 - n);
+
+		FUZZ_CHECK(done > 0 || (done < 0 && errno == EINTR));
+		if (done > 0)
+			n += (size_t)done;
+		FUZZ_CHECK(n < size - 1);
+	}
+	to[n] = '\0';
 }
 
 static void ask(const uint8_t *data, size_t size, const char *json, size_t length)
 {
-	char answer[2048];
+	char answer[8192], head[64];
 
-	fprintf(to_peer, "%zu %zu\n", size, length);
-	fwrite(data, 1, size, to_peer);
-	fwrite(json, 1, length, to_peer);
-	fflush(to_peer);
-	FUZZ_CHECK(fgets(answer, sizeof(answer), from_peer));
+	snprintf(head, sizeof(head), "%zu %zu\n", size, length);
+	send(head, strlen(head));
+	send(data, size);
+	send(json, length);
+	receive_line(answer, sizeof(answer));
 	if (strcmp(answer, "same\n") != 0) {
 		fprintf(stderr, "%s", answer);
 		__builtin_trap();

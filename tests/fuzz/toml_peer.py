@@ -29,10 +29,11 @@ def judge(document, ours):
 
 
 def main():
+    sys.stdout.reconfigure(errors="backslashreplace")
     read, write = sys.stdin.buffer, sys.stdout
     while line := read.readline():
         document, ours = (read.read(int(n)) for n in line.split())
-        print(judge(document, ours).replace("\n", " "), file=write, flush=True)
+        print(judge(document, ours).replace("\n", " ")[:2000], file=write, flush=True)
 
 
 main()
