@@ -78,7 +78,11 @@ static void type(struct fuzz_in *in)
 static void read_port(u32 i, u32 max)
 {
 	char buf[256];
-	u32 n = console_port_read(&port[i], buf, MIN(max, (u32)sizeof(buf)));
+	u32 n;
+
+	if (i)
+		console_port_break(&port[i]); /* bytes behind one come afterwards */
+	n = console_port_read(&port[i], buf, MIN(max, (u32)sizeof(buf)));
 
 	FUZZ_CHECK(n <= max);
 	if (i == 0 && console_focused() != &port[0])
@@ -132,7 +136,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	/* with free wires everything of the focused port goes out, in few steps */
 	wires_fake[0].room = wires_fake[1].room = ~0u;
-	wire_step = 1000;
+	wire_step = 1000000; /* a Ctrl-] waits for a second one for a while */
 	wire_now += 10000000000ull;
 	for (calls = 0; console_pump() && calls < 2000; calls++)
 		for (u32 k = 0; k < PORTS; k++)
