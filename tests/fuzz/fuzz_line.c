@@ -64,6 +64,14 @@ static void check_screen(bool bare)
 	FUZZ_CHECK(l.len < LINE_MAX && l.cursor <= l.len);
 	if (!bare)
 		FUZZ_CHECK(memcmp(row, PROMPT, from) == 0);
+	if (l.search) { /* Ctrl-R: this stands there instead */
+		FUZZ_CHECK(l.len == 0 && from + l.search_shown < 80);
+		FUZZ_CHECK(memcmp(row + from, "[search \"", 9) == 0 &&
+			   col == from + l.search_shown);
+		for (u32 i = col; i < WIDTH; i++)
+			FUZZ_CHECK(row[i] == ' ');
+		return;
+	}
 	FUZZ_CHECK(memcmp(row + from, l.text, l.len) == 0);
 	for (u32 i = from + l.len; i < WIDTH; i++)
 		FUZZ_CHECK(row[i] == ' ');
