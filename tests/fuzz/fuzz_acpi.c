@@ -130,8 +130,8 @@ static void check(const struct acpi_info *out)
 	FUZZ_CHECK(out->pm1b_control <= 0xffff && out->smi_command <= 0xffff);
 	FUZZ_CHECK(out->s5_typa < 8 && out->s5_typb < 8);
 	FUZZ_CHECK(out->oem[6] == '\0');
-	for (u32 irq = 0; irq < 20; irq++)
-		if (acpi_isa_irq(out, irq).gsi > 0xffffff)
+	for (u32 irq = 0; irq < 16; irq++)
+		if (out->isa[irq].gsi != irq || out->isa[irq].level || out->isa[irq].low)
 			FUZZ_CHECK(out->madt);
 	if (out->reset_supported)
 		FUZZ_CHECK(out->fadt && out->reset.addr);
