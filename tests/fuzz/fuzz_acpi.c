@@ -131,7 +131,7 @@ static void check(const struct acpi_info *out)
 	FUZZ_CHECK(out->s5_typa < 8 && out->s5_typb < 8);
 	FUZZ_CHECK(out->oem[6] == '\0');
 	for (u32 irq = 0; irq < 16; irq++)
-		if (out->isa[irq].gsi != irq || out->isa[irq].level || out->isa[irq].low)
+		if (out->isa[irq].gsi != (irq ? irq : 2))
 			FUZZ_CHECK(out->madt);
 	if (out->reset_supported)
 		FUZZ_CHECK(out->fadt && out->reset.addr);
