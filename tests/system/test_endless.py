@@ -1,7 +1,8 @@
 """Guests that raise an exception for ever by its own delivery, on the host's CPU 0 and on one
 of their own: the shell answers, `stop` stops them, a neighbour computes on.
 
-QEMU's TCG has no #AC and does not arm a guest's breakpoints: a handler that single-steps itself stands in for both."""
+QEMU's TCG has no #AC and does not arm a guest's breakpoints: a handler that single-steps
+itself stands in for both."""
 
 import time
 
