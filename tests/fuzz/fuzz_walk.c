@@ -138,7 +138,7 @@ static void model_wide(struct model *m, const struct abi_vcpu *v, u64 lin, u32 a
 			return;
 		large = level == 1 || (e & 0x80 && level <= 3 && !top_pae);
 		if (top_pae)
-			bad |= 0x80000000000001e6ull;
+			bad |= 0x80000000000001c6ull; /* without A: vmm/walk.c */
 		if (level == 4)
 			bad |= 0x80;
 		if (large && level > 1)
