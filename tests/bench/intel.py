@@ -78,7 +78,7 @@ def exits():
     where Bochs is not installed."""
     if not shutil.which("bochs-bin"):
         return None
-    import harness  # needs pexpect
+    import harness
     places = exit_addresses()
 
     class Machine(harness.Machine):

@@ -16,9 +16,7 @@ import signal
 import sys
 import time
 
-import pexpect
-
-from harness import Machine, config, vm
+from harness import Machine, Timeout, config, vm
 
 EVERY = 16  # how many programs between two signs of life
 BAD = r"(?i)panic|watchdog|ASSERT|monitor fault|monitor failed|stuck"
@@ -49,7 +47,7 @@ def run_some(m, seed, count, every, patience):
             while True:
                 try:
                     c.expect(r"seed (\d+)\r*\n|done (\d+):[^\n]*\n", 3)
-                except pexpect.TIMEOUT:
+                except Timeout:
                     waited += 3
                     break
                 if m.match.group(2):
@@ -69,7 +67,7 @@ def restart(m):
         c.expect("READY fuzz", 30)
 
 
-def fuzz(bed="qemu", seed=1, programs=1000, patience=20, progress=lambda text: None):
+def fuzz(bed="qemu", seed=1, programs=1000, patience=9, progress=lambda text: None):
     found = Findings()
     text = config(vm("fuzz", cpu=1, memory="16M", on_reboot="stop"),
                   vm("neighbour", cpu=2, memory="16M"))

@@ -39,7 +39,7 @@ def test_registers_are_clean_after_one_that_was_stopped(machine):
         with machine.console("stayer") as c:
             for _ in range(runs):  # those before are in the scrollback
                 c.expect(r"(PASS|FAILED) leftover", 30)
-                assert c.machine.match.group(1) == "PASS", machine.tail()
+                assert machine.match.group(1) == "PASS", machine.tail()
         machine.command("stop stayer")
 
 
