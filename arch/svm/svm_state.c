@@ -30,10 +30,14 @@ static struct vmcb_seg *seg_slot(struct vmcb *b, u32 i)
  * The guest's EFER. While it has paging off its LME is without effect, and kept
  * out of the VMCB: QEMU's TCG, leaving a guest with LME but without PAE, takes
  * the host's CR0.PG for a transition into long mode and drops the host's CR0.
+ * LMA follows from LME and PG: Bochs has cleared it already when a MOV to CR0
+ * that would clear PG exits.
  */
 static u64 efer_out(const struct vmcb *b)
 {
-	return (b->efer & ~EFER_SVME) | b->guest_lme;
+	u64 efer = (b->efer & ~EFER_SVME) | b->guest_lme;
+
+	return efer & EFER_LME && b->cr0 & CR0_PG ? efer | EFER_LMA : efer;
 }
 
 /* After cr0. */
