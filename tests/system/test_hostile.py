@@ -45,3 +45,20 @@ def test_hostile(bed):
         assert not re.search(r"panic", m.command("log"), re.I)
         assert m.free_memory() == free
         assert said == "PASSPASS"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("bed", ["bochs", "intel"])
+def test_every_page(bed):
+    """What the test above does by samples on Bochs: every page below 4 GiB."""
+    text = config(vm("outside", cpu=1), vm("neighbour", cpu=2, cmdline="calm"))
+    with Machine(text, ["outside.elf", "neighbour.elf"], bed=bed, cpus=3, life=3600) as m:
+        m.command("start neighbour")
+        m.command("start outside")
+        with m.console("outside") as c:
+            c.expect(r"(PASS|FAILED) outside[^\n]*\n", 800)
+            assert m.match.group(1) == "PASS"
+        with m.console("neighbour") as c:
+            c.expect(r"ok \d+", 30)
+            c.send("q")
+            c.expect("PASS neighbour", 30)
