@@ -13,7 +13,11 @@ from test_protection import QMP, Qmp
 VARIANT = BUILD / "test/BOOTX64.EFI"
 
 
-@pytest.fixture(scope="module", params=["qemu", "intel"])
+# On Bochs these would take a third of the time that make test has for it.
+BEDS = ["qemu", pytest.param("intel", marks=pytest.mark.long)]
+
+
+@pytest.fixture(scope="module", params=BEDS)
 def machine(request):
     text = config(vm("crash", cpu=1, kernel="triplefault.elf", memory="8M", on_crash="restart"),
                   vm("loop", cpu=2, kernel="resetcf9.elf", memory="8M"),
@@ -71,7 +75,7 @@ def test_a_crashed_vm_is_kept(machine):
     assert machine.free_memory() == machine.free
 
 
-@pytest.fixture(scope="module", params=["qemu", "intel"])
+@pytest.fixture(scope="module", params=BEDS)
 def buttons(request):
     text = config(vm("off", cpu=1, kernel="powerbutton.elf", memory="8M"),
                   vm("off0", cpu=0, kernel="powerbutton.elf", memory="8M"),
@@ -160,7 +164,7 @@ WATCHDOGS = {"stop": "failed its watchdog has expired", "pause": "crashed its wa
              "nmi": r"exit 0x10\b", "ping": r"exit 0x10\b"}
 
 
-@pytest.fixture(scope="module", params=["qemu", "intel"])
+@pytest.fixture(scope="module", params=BEDS)
 def watchdogs(request):
     text = config(*[vm(name, cpu=i, kernel="watchdog.elf", memory="8M", cmdline=name,
                        watchdog=True, on_watchdog=name if name != "ping" else "stop")
