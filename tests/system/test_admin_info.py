@@ -16,7 +16,11 @@ VMS = [vm("one", cpu=1, kernel="ticker.elf", cmdline="a=1 b=2"),
        vm("idle", cpu=3, kernel="hltoff.elf", memory="64M")]
 
 
-@pytest.fixture(scope="module", params=["qemu", "intel"])
+# On Bochs these would take a third of the time that make test has for it.
+BEDS = ["qemu", pytest.param("intel", marks=pytest.mark.long)]
+
+
+@pytest.fixture(scope="module", params=BEDS)
 def machine(request):
     with Machine(config(*VMS), ["ticker.elf", "hltoff.elf"], bed=request.param) as m:
         yield m
