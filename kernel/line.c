@@ -1,6 +1,6 @@
 /*
  * The line editor (kernel/line.h). What is on the screen behind the prompt is
- * always text[0..len), with the terminal's cursor at text[cursor].
+ * always text[view..view + shown), with the terminal's cursor at text[cursor].
  */
 #include "kernel/line_internal.h"
 #include "kernel/string.h"
@@ -26,16 +26,70 @@ void line_init(struct line *l, const char *prompt, void (*out)(const char *s, u3
 	l->out = out;
 }
 
+/* ------------------------------------------------------------- the screen */
+
+/* What of the line is shown, so that the cursor is in it; true: something else than before. */
+static bool scroll(struct line *l)
+{
+	u32 before = l->view;
+
+	if (l->len <= LINE_SHOWN)
+		l->view = 0;
+	else if (l->cursor < l->view || l->cursor > l->view + LINE_SHOWN)
+		l->view = l->cursor - MIN(l->cursor, LINE_SHOWN / 2u);
+	return l->view != before;
+}
+
+/* The terminal's cursor from text[at] to text[to]; both are shown. */
+static void step(struct line *l, u32 at, u32 to)
+{
+	if (to < at)
+		repeat(l, '\b', at - to);
+	else
+		l->out(l->text + at, to - at);
+}
+
+/* The text was changed from `from` on, by now, and the cursor goes to `to`. */
+static void redraw(struct line *l, u32 from, u32 to)
+{
+	u32 column = l->cursor - l->view, blank;
+
+	l->cursor = to;
+	if (scroll(l))
+		from = l->view;
+	from = MAX(from, l->view);
+	step(l, l->view + column, from);
+	blank = l->shown;
+	l->shown = MIN(l->len - l->view, (u32)LINE_SHOWN);
+	blank -= MIN(blank, l->shown);
+	l->out(l->text + from, l->view + l->shown - from);
+	repeat(l, ' ', blank);
+	repeat(l, '\b', blank);
+	step(l, l->view + l->shown, to);
+}
+
+static void move(struct line *l, u32 to)
+{
+	if (to >= l->view && to <= l->view + l->shown) {
+		step(l, l->cursor, to);
+		l->cursor = to;
+	} else {
+		redraw(l, l->len, to);
+	}
+}
+
 /* Show the line again, behind what is on the screen now. */
 static void show(struct line *l)
 {
-	l->out(l->text, l->len);
-	repeat(l, '\b', l->len - l->cursor);
+	scroll(l);
+	l->shown = MIN(l->len - l->view, (u32)LINE_SHOWN);
+	l->out(l->text + l->view, l->shown);
+	step(l, l->view + l->shown, l->cursor);
 }
 
 void line_begin(struct line *l)
 {
-	l->len = l->cursor = 0;
+	l->len = l->cursor = l->view = l->shown = 0;
 	l->text[0] = '\0';
 	l->too_long = l->bare = l->search = false;
 	l->browse = 0;
@@ -69,34 +123,20 @@ static void insert(struct line *l, char c)
 	memmove(l->text + l->cursor + 1, l->text + l->cursor, l->len - l->cursor);
 	l->text[l->cursor] = c;
 	l->len++;
-	l->out(l->text + l->cursor, l->len - l->cursor);
-	l->cursor++;
-	repeat(l, '\b', l->len - l->cursor);
+	redraw(l, l->cursor, l->cursor + 1);
 }
 
-/* Remove n characters from the cursor on. */
-static void erase(struct line *l, u32 n)
+/* Remove n characters from text[at] on; the cursor goes there. */
+static void erase(struct line *l, u32 at, u32 n)
 {
 	l->len -= n;
-	memmove(l->text + l->cursor, l->text + l->cursor + n, l->len - l->cursor);
-	l->out(l->text + l->cursor, l->len - l->cursor);
-	repeat(l, ' ', n);
-	repeat(l, '\b', l->len - l->cursor + n);
-}
-
-static void move(struct line *l, u32 to)
-{
-	if (to < l->cursor)
-		repeat(l, '\b', l->cursor - to);
-	else
-		l->out(l->text + l->cursor, to - l->cursor);
-	l->cursor = to;
+	memmove(l->text + at, l->text + at + n, l->len - at);
+	redraw(l, at, at);
 }
 
 static void erase_before(struct line *l, u32 n)
 {
-	move(l, l->cursor - n);
-	erase(l, n);
+	erase(l, l->cursor - n, n);
 }
 
 static u32 word_before(const struct line *l)
@@ -112,8 +152,7 @@ static u32 word_before(const struct line *l)
 
 static void erase_all(struct line *l)
 {
-	move(l, 0);
-	erase(l, l->len);
+	erase(l, 0, l->len);
 	l->too_long = false;
 }
 
@@ -229,6 +268,7 @@ static void complete(struct line *l)
 	show_candidates(l, start);
 	say(l, "\n");
 	say(l, l->prompt);
+	l->bare = false;
 	show(l);
 }
 
@@ -254,7 +294,7 @@ static void cursor_key(struct line *l, char final)
 		else if (l->number == 4 || l->number == 8)
 			move(l, l->len);
 		else if (l->number == 3 && l->cursor < l->len)
-			erase(l, 1);
+			erase(l, l->cursor, 1);
 		break;
 	default: break; /* some other key */
 	}
@@ -303,7 +343,7 @@ static enum line_event control_byte(struct line *l, char c)
 		return LINE_DONE;
 	case CTRL('C'):
 		say(l, "^C\n");
-		l->len = l->cursor = 0;
+		l->len = l->cursor = 0; /* the screen: line_begin() */
 		return LINE_CANCEL;
 	case '\b':
 	case 0x7f:
@@ -315,11 +355,11 @@ static enum line_event control_byte(struct line *l, char c)
 	case CTRL('B'): cursor_key(l, 'D'); break;
 	case CTRL('D'):
 		if (l->cursor < l->len)
-			erase(l, 1);
+			erase(l, l->cursor, 1);
 		break;
 	case CTRL('E'): move(l, l->len); break;
 	case CTRL('F'): cursor_key(l, 'C'); break;
-	case CTRL('K'): erase(l, l->len - l->cursor); break;
+	case CTRL('K'): erase(l, l->cursor, l->len - l->cursor); break;
 	case CTRL('L'):
 		say(l, "\033[H\033[2J");
 		say(l, l->prompt);

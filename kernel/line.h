@@ -1,8 +1,8 @@
 /*
  * A line editor over a byte stream: one line, its cursor, its history.
  *
- * Speaks to dumb terminals: moves with backspaces and reprinted text only
- * (Ctrl-L alone uses an escape sequence). No input is ever half taken: what
+ * Speaks to dumb terminals of 80 columns: moves with backspaces and reprinted text
+ * only (Ctrl-L alone uses an escape sequence); of a long line it shows a part. No input is ever half taken: what
  * does not fit is refused as a whole line. Used by one CPU.
  */
 #ifndef KERNEL_LINE_H
@@ -34,10 +34,11 @@ struct line {
 	void (*out)(const char *s, u32 n);
 	line_complete_fn *complete; /* NULL: Tab rings the bell */
 	/* the editor's own */
-	u8 escape;   /* state within an escape sequence */
-	u32 number;  /* its first parameter */
-	bool ignore; /* it is not for this line */
-	bool search; /* Ctrl-R: text is empty meanwhile */
+	u32 view, shown; /* what of the text is on the screen: from where on, how much */
+	u8 escape;	 /* state within an escape sequence */
+	u32 number;	 /* its first parameter */
+	bool ignore;	 /* it is not for this line */
+	bool search;	 /* Ctrl-R: text is empty meanwhile */
 	char pattern[32];
 	u32 pattern_len, found, search_shown; /* found: as browse; 0 nothing */
 	bool was_cr;			      /* swallow the LF of a CR LF */

@@ -9,6 +9,10 @@
 
 #define CTRL(c) ((c)&0x1f)
 
+/* Columns of the line that are shown at a time: with the prompt and a "^C" behind them
+ * 80. A longer line is shown in part: a dumb terminal's cursor does not go back over a row's end. */
+#define LINE_SHOWN 68
+
 /* The line becomes text, on the screen too. */
 void line_replace(struct line *l, const char *text);
 /* Remembered line, 1 the newest. */

@@ -7,8 +7,6 @@
 #include "kernel/print.h"
 #include "kernel/string.h"
 
-#define SHOWN_MAX 68 /* prompt and this fit 80 columns */
-
 static void repeat(struct line *l, char c, u32 n)
 {
 	while (n--)
@@ -49,12 +47,12 @@ static void redraw(struct line *l, u32 n)
 void line_search_show(struct line *l)
 {
 	const char *match = l->found ? line_back(l, l->found) : "";
-	char text[SHOWN_MAX + 1];
+	char text[LINE_SHOWN + 1];
 	int n;
 
 	l->pattern[l->pattern_len] = '\0';
 	n = str_format(text, sizeof(text), "[search \"%s\"] %s", l->pattern, match);
-	l->search_shown = MIN((u32)n, (u32)SHOWN_MAX);
+	l->search_shown = MIN((u32)n, (u32)LINE_SHOWN);
 	l->out(text, l->search_shown);
 }
 

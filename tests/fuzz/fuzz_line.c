@@ -11,15 +11,18 @@
 #include "kernel/line.h"
 
 #define PROMPT "bulkhead> "
-#define WIDTH 2048
+#define WIDTH 80
+#define SHOWN 68 /* behind the prompt, and room for ^C */
 
 static struct line l;
-static char row[WIDTH]; /* of the terminal: a very wide one */
+static char row[WIDTH]; /* of the terminal */
 static u32 col, escape;
+static bool cleared; /* the row is a new one */
 
 static void clear(void)
 {
 	memset(row, ' ', sizeof(row));
+	cleared = true;
 	col = 0;
 }
 
@@ -72,10 +75,12 @@ static void check_screen(bool bare)
 			FUZZ_CHECK(row[i] == ' ');
 		return;
 	}
-	FUZZ_CHECK(memcmp(row + from, l.text, l.len) == 0);
-	for (u32 i = from + l.len; i < WIDTH; i++)
+	FUZZ_CHECK(l.view <= l.cursor && l.cursor - l.view <= SHOWN);
+	FUZZ_CHECK(l.shown == (l.len - l.view < SHOWN ? l.len - l.view : SHOWN));
+	FUZZ_CHECK(memcmp(row + from, l.text + l.view, l.shown) == 0);
+	for (u32 i = from + l.shown; i < WIDTH; i++)
 		FUZZ_CHECK(row[i] == ' ');
-	FUZZ_CHECK(col == from + l.cursor);
+	FUZZ_CHECK(col == from + l.cursor - l.view);
 }
 
 static void ended(enum line_event event)
@@ -113,16 +118,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			for (u32 n = fuzz_u8(&in); n; n--)
 				FUZZ_CHECK(line_feed(&l, 'x') == LINE_NONE);
 		} else {
-			bool prompt_again = c == '\t' || c == ('L' & 0x1f);
-
+			cleared = false;
 			event = line_feed(&l, (char)c);
 			FUZZ_CHECK(event <= LINE_CANCEL);
-			if (event != LINE_NONE) {
+			if (event != LINE_NONE)
 				ended(event);
+			if (cleared) /* with a prompt: a new line, Tab's list, Ctrl-L */
 				bare = false;
-			} else if (prompt_again && memcmp(row, PROMPT, strlen(PROMPT)) == 0) {
-				bare = false;
-			}
 		}
 		check_screen(bare);
 	}

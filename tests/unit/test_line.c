@@ -51,10 +51,13 @@ static enum line_event feed(const char *s)
 		e = line_feed(&l, *s);
 		if (e == LINE_NONE && !l.escape && !l.search && strcmp(s, "\n") != 0) {
 			/* the screen shows the line and the cursor at any time */
-			assert_int_equal(column, 2 + l.cursor);
-			assert_memory_equal(screen + 2, l.text, l.len);
-			for (u32 i = 2 + l.len; i < screen_len; i++)
+			assert_in_range(l.cursor, l.view, l.view + 68);
+			assert_int_equal(l.shown, MIN(l.len - l.view, 68u));
+			assert_int_equal(column, 2 + l.cursor - l.view);
+			assert_memory_equal(screen + 2, l.text + l.view, l.shown);
+			for (u32 i = 2 + l.shown; i < screen_len; i++)
 				assert_int_equal(screen[i], ' ');
+			assert_true(screen_len <= 2 + 68);
 		}
 	}
 	return e;
@@ -244,6 +247,47 @@ static void a_long_line_is_found(void **state)
 	enter("", text);
 }
 
+/* Longer than a row: a part is shown, nothing is lost, and back at the start all is as before. */
+static void a_part_is_shown(void **state)
+{
+	char text[201];
+
+	(void)state;
+	for (u32 i = 0; i < 200; i++)
+		text[i] = (char)('a' + i % 26);
+	text[200] = '\0';
+	feed(text);
+	assert_true(l.view > 0 && l.view + l.shown == 200);
+	feed("\x01"); /* Home */
+	shows("> abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnop");
+	for (u32 i = 0; i < 100; i++)
+		feed("\x1b[C");
+	feed("!\b\x1b[3~"); /* the 101st is gone */
+	for (u32 i = 0; i < 100; i++)
+		feed("\x1b[D");
+	assert_int_equal(l.view, 0);
+	feed("\x05");
+	line_suspend(&l);
+	out("log\n", 4);
+	line_resume(&l);
+	assert_memory_equal(screen, l.text + l.view, l.shown);
+	assert_int_equal(column, l.cursor - l.view);
+	memmove(text + 100, text + 101, 100);
+	raw_len = 0;
+	assert_int_equal(line_feed(&l, '\r'), LINE_DONE);
+	assert_string_equal(l.text, text);
+	line_begin(&l);
+	feed("\x1b[A"); /* from the history, and wiped */
+	assert_true(l.view > 0);
+	feed("\x15");
+	shows(">");
+	feed(text);
+	for (u32 i = 0; i < 198; i++)
+		feed("\b");
+	shows("> a");
+	enter("", "a");
+}
+
 static void too_long(void **state)
 {
 	char text[2 * LINE_MAX];
@@ -343,6 +387,7 @@ int main(void)
 		cmocka_unit_test_setup(history, fresh),
 		cmocka_unit_test_setup(search, fresh),
 		cmocka_unit_test_setup(a_long_line_is_found, fresh),
+		cmocka_unit_test_setup(a_part_is_shown, fresh),
 		cmocka_unit_test_setup(too_long, fresh),
 		cmocka_unit_test_setup(beyond_ascii, fresh),
 		cmocka_unit_test_setup(clear_screen, fresh),
