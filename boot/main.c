@@ -71,7 +71,7 @@ static void start_log(void)
 		cpu_halt(); /* not our loader: nothing is known, not even a console */
 	config_parse(&config, info->config_base ? (const char *)info->config_base : "",
 		     info->config_size);
-	e = uart_init(config.host.console_io);
+	e = uart_init(config.host.console_io, config.host.baud);
 	panic_reboot = config.host.panic_reboot;
 	panic_set_sink(uart_write);
 	log_set_level((enum log_level)config.host.log_level);

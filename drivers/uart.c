@@ -25,12 +25,12 @@ enum reg { DATA = 0, IER = 1, FCR = 2, IIR = 2, LCR = 3, MCR = 4, LSR = 5, MSR =
 #define LSR_ALL_SENT 0x40u
 #define IIR_NONE 0x01u /* no interrupt is pending */
 
-#define DIVISOR_115200 1u
+#define BAUD_MAX 115200u /* the divisor 1 */
 #define FIFO_SIZE 16u
-/* A byte takes 87 us, a port access about 1 us; an emulator may keep us waiting. */
+/* A byte takes 87 us, at 9600 baud 1 ms; a port access about 1 us; an emulator may keep us waiting. */
 #define POLLS 1000000u
 #define POLLS_STALLED 500u
-#define IRQ_POLLS 50000u /* until the transmitter's interrupt: a full FIFO takes 1.4 ms */
+#define IRQ_POLLS 50000u /* until the transmitter's interrupt: a full FIFO takes 1.4 to 17 ms */
 #define PASSES_MAX 16u	 /* of the interrupt handler */
 #define DRAIN_MAX 256u
 #define RING_SIZE 512u
@@ -100,8 +100,10 @@ static bool answers(void)
 	return status == 0x90;
 }
 
-enum err uart_init(u16 port)
+enum err uart_init(u16 port, u32 baud)
 {
+	u32 divisor = BAUD_MAX / baud;
+
 	base = port;
 	by_irq = false;
 	ier = 0;
@@ -113,8 +115,8 @@ enum err uart_init(u16 port)
 	}
 	reg_write(IER, 0);
 	reg_write(LCR, LCR_DLAB | LCR_8N1);
-	reg_write(DATA, DIVISOR_115200 & 0xff);
-	reg_write(IER, DIVISOR_115200 >> 8);
+	reg_write(DATA, divisor & 0xff);
+	reg_write(IER, divisor >> 8);
 	reg_write(LCR, LCR_8N1);
 	reg_write(FCR, FCR_RESET);
 	reg_write(MCR, MCR_DTR_RTS_OUT2);
@@ -290,7 +292,7 @@ void uart_write(const char *buf, u32 n)
 
 void uart_drain(void)
 {
-	/* a full FIFO takes 1.4 ms */
+	/* a full FIFO takes 1.4 to 17 ms */
 	for (u32 i = 0; base && i < POLLS && !(line_status() & LSR_ALL_SENT); i++)
 		cpu_pause();
 }

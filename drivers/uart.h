@@ -1,6 +1,6 @@
 /*
  * The console's serial port: a 16550 at an I/O port (National PC16550D), its
- * poll and interrupt sides. 115200 8N1. Every poll is bounded: a dead UART
+ * poll and interrupt sides. 8N1. Every poll is bounded: a dead UART
  * costs characters, never time. Owned by CPU 0; panic may break in.
  */
 #ifndef DRIVERS_UART_H
@@ -11,8 +11,9 @@
 /* ISA interrupt of a standard port, or -1. */
 int uart_isa_irq(u16 port);
 
-/* Finds out whether a UART is there and programs it. ERR_NODEV. */
-enum err uart_init(u16 port) MUST_CHECK;
+/* Finds out whether a UART is there and programs it for baud bits a second, 115200 or a
+ * divisor of that. ERR_NODEV. */
+enum err uart_init(u16 port, u32 baud) MUST_CHECK;
 bool uart_present(void);
 
 /* struct console_wire's functions: bytes received since, up to a BREAK (0: none); was the

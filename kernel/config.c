@@ -283,6 +283,7 @@ void config_parse(struct config *c, const char *text, size_t len)
 	memset(c, 0, sizeof(*c));
 	str_format(c->host.console, sizeof(c->host.console), "com1");
 	c->host.console_io = 0x3f8;
+	c->host.baud = 115200;
 	c->host.log_level = 2; /* info */
 	toml_parse(&c->doc, text, len, on_syntax_error, c);
 	syntax = c->error_count;

@@ -54,6 +54,7 @@ struct vm_config {
 struct host_config {
 	char console[32]; /* "com1".."com4" or "io:0x..." */
 	u16 console_io;	  /* the same as a port number */
+	u32 baud;	  /* bits a second; divides 115200 */
 	u32 log_level;	  /* enum log_level of arch/log.h */
 	bool panic_reboot;
 	struct config_at console_at;

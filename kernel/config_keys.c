@@ -137,6 +137,25 @@ static void read_console(const struct config_reader *r)
 	h->console_io = port;
 }
 
+static void read_baud(const struct config_reader *r)
+{
+	static const u32 rates[] = { 9600, 19200, 38400, 57600, 115200 };
+	s64 baud;
+
+	if (!want(r, r->node, TOML_INTEGER, "baud = 115200"))
+		return;
+	baud = toml_integer(&r->c->doc, r->node);
+	for (u32 i = 0; i < ARRAY_SIZE(rates); i++) {
+		if (baud == rates[i]) {
+			r->c->host.baud = rates[i];
+			return;
+		}
+	}
+	config_complain(r->c, config_value_at(r->c, r->node), r->vm,
+			"%lld baud are not possible: 9600, 19200, 38400, 57600 and 115200 are",
+			(long long)baud);
+}
+
 static void read_log_level(const struct config_reader *r)
 {
 	static const char *const words[] = { "error", "warn", "info", "debug" };
@@ -380,6 +399,7 @@ static void read_debug_exit(const struct config_reader *r)
 
 const struct config_key config_host_keys[CONFIG_HOST_KEYS] = {
 	{ "console", read_console, NULL },
+	{ "baud", read_baud, NULL },
 	{ "log_level", read_log_level, NULL },
 	{ "on_panic", read_on_panic, NULL },
 };

@@ -7,7 +7,7 @@
 
 #include "kernel/config.h"
 
-#define CONFIG_HOST_KEYS 3
+#define CONFIG_HOST_KEYS 4
 #define CONFIG_VM_KEYS 13
 
 /* What a key's reader gets. */

@@ -11,9 +11,10 @@
 connect() takes a serial device or pty (115200 8N1 unless baud= says otherwise), a
 Unix socket, or a TCP port such as that of a terminal server. A pattern that does not
 come in time raises Timeout, a line that ends raises Closed; both show what did come.
-As a program: bulkhead.py LINE COMMAND..., prints the command's output.
+As a program: bulkhead.py [--baud N] LINE COMMAND..., prints the command's output.
 """
 
+import argparse
 import codecs
 import contextlib
 import json
@@ -197,7 +198,7 @@ class Shell:
         """Types a command at the prompt -> its output, up to the next prompt. Log lines
         that came meanwhile are in it too."""
         self.send(text + "\r")
-        self.expect(re.escape(text) + r"\r*\n", timeout)
+        self.expect(re.escape(text[-30:]) + r"\r*\n", timeout)  # of a long line a part is shown
         return self.wait_prompt(timeout)
 
     def json(self, text, timeout=30):
@@ -248,11 +249,13 @@ def connect(where, baud=115200, log=None):
 
 
 def main(argv):
-    if len(argv) < 3:
-        print(__doc__)
-        return 2
-    with connect(argv[1]) as shell:
-        print(shell.command(" ".join(argv[2:])), end="")
+    p = argparse.ArgumentParser(description="Runs one command at Bulkhead's console.")
+    p.add_argument("--baud", type=int, default=115200)
+    p.add_argument("where", help="serial device, pty, unix:PATH or HOST:PORT")
+    p.add_argument("command", nargs=argparse.REMAINDER)
+    a = p.parse_args(argv[1:])
+    with connect(a.where, a.baud) as shell:
+        print(shell.command(" ".join(a.command)), end="")
     return 0
 
 

@@ -203,8 +203,7 @@ def test_a_break_reaches_sysrq(debian):
         qmp.execute("human-monitor-command", **{"command-line": "chardev-send-break com1"})
 
     with debian.console("alpha") as c:
-        c.send("echo x\r")
-        c.expect(r"\nx\r*\n")
+        c.run("echo x")  # and its prompt: what is typed before that is echoed twice
         send_break()
         c.send("h")
         c.expect("sysrq: HELP", 20)

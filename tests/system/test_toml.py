@@ -240,6 +240,8 @@ def plan(r):
         if r.random() < 0.5:
             out += 'console = "%s"\n' % r.choice(["com1", "com4", "io:0x2f8", "io:0xE000"])
         if r.random() < 0.5:
+            out += "baud = %s\n" % r.choice(["9600", "19_200", "0x9600", "115200"])
+        if r.random() < 0.5:
             out += 'log_level = "%s"\n' % r.choice(["error", "warn", "info", "debug"])
         if r.random() < 0.5:
             out += 'on_panic = "%s"\n' % r.choice(["halt", "reboot"])
@@ -274,6 +276,7 @@ def test_plans(tomldump):
         assert result["host"] == {
             "console": console,
             "console_io": COM.get(console) or int(console[3:], 16),
+            "baud": host.get("baud", 115200),
             "log_level": ["error", "warn", "info", "debug"].index(host.get("log_level", "info")),
             "panic_reboot": host.get("on_panic", "halt") == "reboot"}
         for vm, got in zip(want.get("vm", []), result["vm"], strict=True):

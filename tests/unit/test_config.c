@@ -53,13 +53,17 @@ static const struct {
 	{ "[host]\nconsole = \"io:0x\"",
 	  "2:11 \"io:0x\" is no console: write \"com1\" to \"com4\", or the port of a 16550 UART such "
 	  "as \"io:0x3f8\"\n" },
+	{ "[host]\nbaud = 4800",
+	  "2:8 4800 baud are not possible: 9600, 19200, 38400, 57600 and 115200 are\n" },
+	{ "[host]\nbaud = \"9600\"",
+	  "2:8 'baud' must be an integer, not a string: write baud = 115200\n" },
 	{ "[host]\nlog_level = \"all\"",
 	  "2:13 'log_level' must be \"error\", \"warn\", \"info\" or \"debug\"\n" },
 	{ "[host]\non_panic = true", "2:12 'on_panic' must be \"halt\" or \"reboot\"\n" },
 	{ "[host]\nconsol = \"com1\"", "2:1 unknown key 'consol': did you mean 'console'?\n" },
 	{ "[host]\nmemory = \"1G\"", "2:1 'memory' belongs under [[vm]]\n" },
 	{ "[host]\nspeed = 9600",
-	  "2:1 unknown key 'speed': the keys here are console, log_level, on_panic\n" },
+	  "2:1 unknown key 'speed': the keys here are console, baud, log_level, on_panic\n" },
 	{ "\n[[vm]]", "2:1 VM vm?1: 'name' is missing: add a line such as name = \"alpha\"\n"
 		      "2:1 VM vm?1: 'cpus' is missing: add a line such as cpus = [1]\n"
 		      "2:1 VM vm?1: 'memory' is missing: add a line such as memory = \"256M\"\n"
@@ -207,6 +211,7 @@ static void defaults(void **state)
 	assert_string_equal(c.host.console, "com1");
 	assert_int_equal(c.host.console_io, 0x3f8);
 	assert_int_equal(c.host.log_level, 2);
+	assert_int_equal(c.host.baud, 115200);
 	assert_false(c.host.panic_reboot);
 	parse(GOOD_VM("alpha", 1));
 	assert_int_equal(c.error_count, 0);
@@ -233,13 +238,14 @@ static void everything(void **state)
 	const struct vm_config *v = &c.vm[0];
 
 	(void)state;
-	parse("[host]\nconsole = \"io:0xE000\"\nlog_level = \"debug\"\non_panic = \"reboot\"\n"
+	parse("[host]\nconsole = \"io:0xE000\"\nbaud = 19_200\nlog_level = \"debug\"\non_panic = \"reboot\"\n"
 	      "[[vm]]\nname = \"a-b_0\"\ncpus = [ 63, ]\nmemory = \"2G\"\nkernel = '\\k\\linux'\n"
 	      "initrd = [\n \"m1\", # one\n 'm2',\n]\ncmdline = \"a \\\"b\\\"\"\nautostart = false\n"
 	      "on_crash = \"restart\"\non_reboot = \"stop\"\nstop_timeout = 0\nwatchdog = true\non_watchdog = \"nmi\"\ndebug_exit = true\n");
 	assert_string_equal(said(), "");
 	assert_string_equal(c.host.console, "io:0xE000");
 	assert_int_equal(c.host.console_io, 0xe000);
+	assert_int_equal(c.host.baud, 19200);
 	assert_int_equal(c.host.log_level, 3);
 	assert_true(c.host.panic_reboot);
 	assert_string_equal(v->name, "a-b_0");
@@ -256,7 +262,7 @@ static void everything(void **state)
 	assert_true(v->watchdog);
 	assert_true(v->watchdog_nmi);
 	assert_true(v->debug_exit);
-	assert_int_equal(v->line, 5);
+	assert_int_equal(v->line, 6);
 }
 
 static void one_bad_vm_leaves_the_others(void **state)

@@ -103,7 +103,7 @@ static void nothing(void)
 static int setup(void **state)
 {
 	memset(&chip, 0, sizeof(chip));
-	assert_int_equal(uart_init(0x3f8), OK);
+	assert_int_equal(uart_init(0x3f8, 115200), OK);
 	got();
 	if (*state)
 		assert_true(uart_use_irq(nothing));

@@ -19,7 +19,7 @@
 #define FIFO 16
 
 static struct {
-	u8 ier, lcr, mcr, scr;
+	u8 ier, lcr, mcr, scr, divisor[2];
 	u8 fifo[FIFO];
 	u32 in, out;	   /* of the FIFO */
 	bool tx_full;	   /* until the wire has taken what is in the transmitter */
@@ -83,12 +83,16 @@ void outb(u16 port, u8 value)
 {
 	switch (port - BASE) {
 	case 0:
-		if (!(m.lcr & 0x80))
+		if (m.lcr & 0x80)
+			m.divisor[0] = value;
+		else
 			m.tx_full = true;
 		break;
 	case 1:
-		if (m.lcr & 0x80)
+		if (m.lcr & 0x80) {
+			m.divisor[1] = value;
 			break;
+		}
 		if ((value & 2) && !(m.ier & 2))
 			m.tx_said = false;
 		m.ier = value;
@@ -134,11 +138,21 @@ static int setup(void **state)
 {
 	(void)state;
 	memset(&m, 0, sizeof(m));
-	assert_int_equal(uart_init(BASE), OK);
+	assert_int_equal(uart_init(BASE, 115200), OK);
 	assert_true(uart_present());
 	assert_true(uart_use_irq(note));
 	assert_int_equal(m.ier, 1);
 	return 0;
+}
+
+static void rates(void **state)
+{
+	(void)state;
+	assert_int_equal(m.divisor[0], 1); /* setup()'s 115200 */
+	assert_int_equal(uart_init(BASE, 9600), OK);
+	assert_int_equal(m.divisor[0], 12);
+	assert_int_equal(m.divisor[1], 0);
+	assert_int_equal(m.lcr, 3); /* 8N1, and the divisor is out of the way */
 }
 
 static char text[4096], got[4096];
@@ -232,6 +246,7 @@ static void output_while_held(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(rates, setup),
 		cmocka_unit_test_setup(input, setup),
 		cmocka_unit_test_setup(a_long_paste_waits, setup),
 		cmocka_unit_test_setup(a_far_end_that_does_not_wait, setup),

@@ -79,8 +79,8 @@ static void dump(const char *text, size_t len)
 	fprintf(dump_to, "], \"dropped\": %u, \"host\": {\"console\": ", config.errors_dropped);
 	put_string(config.host.console);
 	fprintf(dump_to,
-		", \"console_io\": %u, \"log_level\": %u, \"panic_reboot\": %s}, \"vm\": [",
-		config.host.console_io, config.host.log_level,
+		", \"console_io\": %u, \"baud\": %u, \"log_level\": %u, \"panic_reboot\": %s}, \"vm\": [",
+		config.host.console_io, config.host.baud, config.host.log_level,
 		config.host.panic_reboot ? "true" : "false");
 	for (i = 0; i < config.vm_count; i++) {
 		fprintf(dump_to, "%s", i ? ", " : "");
