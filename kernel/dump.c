@@ -66,6 +66,12 @@ void vcpu_dump_end(struct vcpu *v, u32 len)
 	host_wake();
 }
 
+void vcpu_dump_drop(struct vcpu *v)
+{
+	if (v->upcall == ABI_UP_PEEK)
+		__atomic_store_n(&v->dump_state, DUMP_IDLE, __ATOMIC_RELEASE);
+}
+
 /* CPU 0's own vCPU answers only if it is run. */
 static void wait_step(void)
 {
@@ -107,7 +113,8 @@ enum err vm_dump(struct vm *vm, u32 i, struct vcpu_dump *out, const char **why)
 	else
 		percpu_kick(v->cpu);
 	while (!answered(vm, i, before)) {
-		if (vm->state == VM_OFF || vm->state == VM_STARTING || !vm->vcpu_count) {
+		if (vm->state == VM_OFF || vm->state == VM_STARTING || !vm->vcpu_count ||
+		    __atomic_load_n(&vm->vcpus[i]->dump_state, __ATOMIC_ACQUIRE) == DUMP_IDLE) {
 			*why = "it ended meanwhile, see list";
 			return ERR_PERM;
 		}

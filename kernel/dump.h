@@ -40,5 +40,6 @@ struct vcpu;
 /* upcall.c and vcpu.c: on the vCPU's CPU, open. */
 void vcpu_dump_begin(struct vcpu *v);	     /* VCPU_REQ_DUMP was set */
 void vcpu_dump_end(struct vcpu *v, u32 len); /* that much of the page's log is stack */
+void vcpu_dump_drop(struct vcpu *v);	     /* its monitor failed: if in a PEEK, no dump comes */
 
 #endif

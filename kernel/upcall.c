@@ -327,11 +327,16 @@ void vcpu_upcall_run(struct vcpu *v)
 		why = user_run(&v->uctx);
 	while (unlikely(why != USER_FINISH) && goes_on(v, why));
 	stopwatch_stop(&v->stats.monitor);
-	if (unlikely(why != USER_FINISH))
+	if (unlikely(why != USER_FINISH)) {
+		if (v->ended)
+			vcpu_dump_drop(v);
 		return;
+	}
 	v->upcall_active = false;
-	if (unlikely(!finish(v)))
+	if (unlikely(!finish(v))) {
 		bad_finish(v);
-	else if (unlikely(v->stop_asked))
+		vcpu_dump_drop(v);
+	} else if (unlikely(v->stop_asked)) {
 		v->ended = true;
+	}
 }

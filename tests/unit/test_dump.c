@@ -241,6 +241,44 @@ static void a_monitor_that_lies(void **state)
 	assert_int_equal(vms[0].end, VM_END_MONITOR);
 }
 
+/* The VM that is kept for it can be looked at, without its stack. */
+static void a_monitor_that_lies_and_is_kept(void **state)
+{
+	struct vcpu *v = guest();
+	u64 before = hw.tsc;
+
+	(void)state;
+	world.config.vm[0].on_crash = POLICY_PAUSE;
+	peeked(DUMP_STACK + 1);
+	assert_int_equal(vm_dump(&vms[0], 0, &dump, &why), ERR_PERM);
+	assert_string_equal(why, "it ended meanwhile, see list");
+	assert_true(hw.tsc - before < tsc_hz);
+	world_until(0, VM_KEPT);
+	assert_int_equal(v->dump_state, DUMP_IDLE);
+	assert_int_equal(vm_dump(&vms[0], 0, &dump, &why), OK);
+	check_dump(0);
+	assert_int_equal(vm_stop(&vms[0], &why), OK);
+}
+
+/* One that crashes on the look at its crash. */
+static void a_monitor_that_faults_while_kept(void **state)
+{
+	struct vcpu *v = guest();
+
+	(void)state;
+	world.config.vm[0].on_crash = POLICY_PAUSE;
+	hw.cpu = 1;
+	vcpu_end(v, VM_END_TRIPLE_FAULT, 0, "triple fault");
+	world_until(0, VM_KEPT);
+	world_user(USER_FAULT, NULL);
+	assert_int_equal(vm_dump(&vms[0], 0, &dump, &why), ERR_PERM);
+	world_until(0, VM_KEPT);
+	assert_true(v->ended);
+	assert_int_equal(vm_dump(&vms[0], 0, &dump, &why), OK);
+	check_dump(0);
+	assert_int_equal(vm_stop(&vms[0], &why), OK);
+}
+
 static void a_monitor_that_is_silent(void **state)
 {
 	struct vcpu *v = guest();
@@ -379,6 +417,8 @@ int main(void)
 		T(crashed_and_kept),
 		T(a_monitor_that_failed),
 		T(a_monitor_that_lies),
+		T(a_monitor_that_lies_and_is_kept),
+		T(a_monitor_that_faults_while_kept),
 		T(a_monitor_that_is_silent),
 		T(refused),
 		T(sixteen_bit_stack),
