@@ -7,8 +7,9 @@
  */
 // SOURCES-OF: tests/unit/test_syscall.c
 // LIBS: -lcmocka
+// FLAGS: -fno-sanitize-coverage=trace-cmp
 // RUNS: 12000
-// MAX_LEN: 400
+// MAX_LEN: 200
 #include "fuzz.h"
 
 #include <setjmp.h>
@@ -36,6 +37,8 @@ static struct {
 
 static struct fuzz_in *input;
 
+static void monitor(struct vcpu *vcpu);
+
 /* What the guest's registers are at each exit of the script, and how it went on. */
 static struct step {
 	u64 rax, rcx, rdx, rip, rflags;
@@ -58,6 +61,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	saved.hw = hw;
 	saved.vm_page = *v->vm->page;
 	saved.page = *v->page;
+	for (u32 i = 0; i < WORLD_SCRIPT; i++) /* monitor() fills in what it does */
+		world.calls[i] = (struct world_call){ USER_SYSCALL, 0, 0, 0, 0, monitor };
 	return 0;
 }
 
@@ -89,6 +94,7 @@ static const u8 usual_end[ABI_UPCALL_COUNT] = {
 	[ABI_UP_CR] = ABI_FIN_CR,	    [ABI_UP_DR] = ABI_FIN_DR,
 	[ABI_UP_RDMSR] = ABI_FIN_MSR,	    [ABI_UP_WRMSR] = ABI_FIN_MSR,
 	[ABI_UP_INTACK] = ABI_FIN_INTACK,   [ABI_UP_EOI] = ABI_FIN_NONE,
+	[ABI_UP_PEEK] = ABI_FIN_PEEK,
 };
 
 /* Arguments that fit, mostly. */
@@ -100,7 +106,8 @@ static void make_finish(struct world_call *c)
 
 	if ((how & 0xf0) == 0xf0)
 		kind = how & 15;
-	else if ((how & 0xe0) == 0xc0 && kind != ABI_FIN_NONE && kind != ABI_FIN_INTACK)
+	else if ((how & 0xe0) == 0xc0 && kind != ABI_FIN_NONE && kind != ABI_FIN_INTACK &&
+		 kind != ABI_FIN_PEEK)
 		kind = ABI_FIN_FAULT;
 	switch (kind) {
 	case ABI_FIN_IN: a = fuzz_u64(input); break;
@@ -126,7 +133,8 @@ static void make_finish(struct world_call *c)
 		b = fuzz_u16(input);
 		r10 = fuzz_u32(input);
 		break;
-	case ABI_FIN_INTACK: a += how & 1; break;
+	case ABI_FIN_INTACK:
+	case ABI_FIN_PEEK: a += how & 1; break;
 	case ABI_FIN_LAPIC_READ:
 	case ABI_FIN_LAPIC_WRITE:
 		a <<= 4;
@@ -379,8 +387,6 @@ static void round_(struct fuzz_in *in)
 	world_forget();
 	for (u32 i = 0; i < n; i++)
 		world_exit_fn(exit_of(in, &steps[i]), guest);
-	for (u32 i = 0; i < WORLD_SCRIPT; i++)
-		world.calls[i] = (struct world_call){ USER_SYSCALL, 0, 0, 0, 0, monitor };
 	world.call_count = WORLD_SCRIPT;
 	calls_left = 4;
 	for (u32 i = 0; i < 40; i++) {
@@ -402,6 +408,8 @@ static void round_(struct fuzz_in *in)
 			   world.entries[0].inject.type != HV_EVENT_NMI);
 	if (why == VCPU_LEAVE_WORK)
 		check_nothing_lost();
+	if (why == VCPU_LEAVE_HALTED || why == VCPU_LEAVE_ENDED) /* a dump was made first */
+		FUZZ_CHECK(v->dump_state != DUMP_ASKED);
 	if (n == 1)
 		check_answer(&world.exits[0].exit, &steps[0], busy);
 	check_state();
@@ -423,6 +431,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		}
 		if (op & 2)
 			v->halted = false; /* an interrupt that woke the CPU */
+		if ((op & 12) == 12 && v->dump_state != DUMP_ASKED) { /* dump VM */
+			v->dump_state = DUMP_ASKED;
+			vcpu_request(v, VCPU_REQ_DUMP);
+		}
 		round_(&in);
 	}
 	return 0;
