@@ -5,6 +5,7 @@
  * reads only while it has the focus.
  */
 // SOURCES-OF: tests/unit/test_console.c
+// FLAGS: -fno-sanitize-coverage=trace-cmp
 // RUNS: 12000
 // MAX_LEN: 400
 #include "fuzz.h"

@@ -7,6 +7,7 @@
  * but those that may.
  */
 // SOURCES-OF: tests/unit/test_board.c
+// FLAGS: -fno-sanitize-coverage=trace-cmp
 // RUNS: 4000
 // MAX_LEN: 600
 #include "fuzz.h"

@@ -6,6 +6,7 @@
  * memory outside of what the guest may write, and RIP, stay as they were.
  */
 // SOURCES: vmm/emulate.c vmm/string_op.c vmm/access.c vmm/fetch.c vmm/walk.c vmm/decode.c vmm/alu.c vmm/control.c vmm/iomap.c vmm/timer.c vmm/vm.c vmm/lib.c tests/unit/fake/sys_fake.c
+// FLAGS: -fno-sanitize-coverage=trace-cmp
 // RUNS: 15000
 // MAX_LEN: 200
 #include "fuzz.h"

@@ -4,6 +4,7 @@
  * where the editor says, and the text is printable and not too long.
  */
 // SOURCES-OF: tests/unit/test_line.c
+// FLAGS: -fno-sanitize-coverage=trace-cmp
 // RUNS: 8000
 // MAX_LEN: 700
 #include "fuzz.h"

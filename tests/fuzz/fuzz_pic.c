@@ -5,6 +5,7 @@
  * bytes read.
  */
 // SOURCES: vmm/pic.c vmm/ioport.c vmm/iomap.c vmm/timer.c vmm/vm.c tests/unit/fake/sys_fake.c
+// FLAGS: -fno-sanitize-coverage=trace-cmp
 // RUNS: 40000
 // MAX_LEN: 300
 #include "fuzz.h"

@@ -5,6 +5,7 @@
  * coalesce but none be invented or lost.
  */
 // SOURCES: vmm/pit.c vmm/ioport.c vmm/iomap.c vmm/timer.c vmm/vm.c tests/unit/fake/sys_fake.c
+// FLAGS: -fno-sanitize-coverage=trace-cmp
 // RUNS: 4000
 // MAX_LEN: 160
 #include "fuzz.h"

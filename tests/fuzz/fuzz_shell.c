@@ -5,6 +5,7 @@
  * prompt at the end.
  */
 // SOURCES-OF: tests/unit/test_shell.c
+// FLAGS: -fno-sanitize-coverage=trace-cmp
 // RUNS: 6000
 // MAX_LEN: 300
 #include "fuzz.h"

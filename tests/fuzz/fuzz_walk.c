@@ -5,6 +5,7 @@
  * when the walker's cache must not remember.
  */
 // SOURCES: vmm/walk.c vmm/vm.c tests/unit/fake/sys_fake.c
+// FLAGS: -fno-sanitize-coverage=trace-cmp
 // RUNS: 30000
 // MAX_LEN: 160
 #include "fuzz.h"

@@ -37,10 +37,13 @@ static void map_ram(u64 ram_low, u64 ram_high)
 		low_end = high_end = 0;
 	}
 	high = ram + ABI_RAM_HIGH_BASE;
-	if ((low_end &&
-	     (madvise(ram, low_end, MADV_DONTNEED) || mprotect(ram, low_end, PROT_NONE))) ||
-	    (high_end &&
-	     (madvise(high, high_end, MADV_DONTNEED) || mprotect(high, high_end, PROT_NONE))) ||
+	if ((low_end && madvise(ram, low_end, MADV_DONTNEED)) ||
+	    (high_end && madvise(high, high_end, MADV_DONTNEED)))
+		goto failed;
+	if (low_end == ram_low && high_end == ram_high)
+		return;
+	if ((low_end && mprotect(ram, low_end, PROT_NONE)) ||
+	    (high_end && mprotect(high, high_end, PROT_NONE)) ||
 	    (ram_low && mprotect(ram, ram_low, PROT_READ | PROT_WRITE)) ||
 	    (ram_high && mprotect(high, ram_high, PROT_READ | PROT_WRITE)))
 		goto failed;
