@@ -1,5 +1,5 @@
-"""What Bochs needs long for (make test-long): two Debian guests at once on VT-x, GNU Mach,
-and newer Intel processors with the bare guests."""
+"""What takes long (make test-long): two Debian guests at once on VT-x, GNU Mach,
+newer Intel processors with the bare guests; a kernel that is fetched for this alone."""
 
 import re
 
@@ -82,3 +82,27 @@ def test_newer(newer, name):
         with newer.console(name):
             newer.show_tail()
         pytest.fail(f"{name}: {row}")
+
+
+def test_watchdog_of_a_stock_kernel():
+    """Debian's generic kernel (the cloud kernel has no i6300esb) starts it and keeps it
+    quiet; when its daemon is killed the VM starts again."""
+    text = config(linux("alpha", 1, "256M", kernel="vmlinuz-generic",
+                        initrd="initrd-generic.img", watchdog=True))
+    with Machine(text, ["vmlinuz-generic", "initrd-generic.img"]) as m:
+        with m.console("alpha") as c:
+            c.expect("guest alpha up", 240)
+            c.expect(r":~# ", 60)
+            assert "insmod" not in c.run("insmod /lib/watchdog.ko; insmod /lib/i6300esb.ko heartbeat=6; ls /dev/watchdog*")
+            assert "i6300ESB" in c.run("dmesg | grep i6300")
+            c.run("watchdog -T 6 -t 1 /dev/watchdog")
+            for _ in range(10):
+                c.run("sleep 1")
+            assert c.run("cat /sys/class/watchdog/watchdog0/timeout").strip() == "6"
+        assert "restarted" not in m.state("alpha")
+        with m.console("alpha") as c:
+            c.send("kill -9 $(pidof watchdog)\r")
+            c.expect("watchdog did not stop", 30)
+            c.expect("guest alpha up", 240)
+        assert m.command("crash alpha").startswith("its watchdog has expired\nat ")
+        assert "restarted" in m.state("alpha")
