@@ -80,8 +80,10 @@ static void draw_cpu(u32 i, bool right)
 	char use[8];
 
 	host_cpu(i, &c);
+	/* of a CPU that slept all the time, by rounding, a little less than before */
 	shell_printf("%s%3u %7s %-7s", right ? "    " : "", i,
-		     share(since(c.busy, last.cpu_busy[i]), since(c.up, last.cpu_up[i]), use),
+		     share(c.busy - MIN(c.busy, last.cpu_busy[i]), since(c.up, last.cpu_up[i]),
+			   use),
 		     c.state);
 	last.cpu_busy[i] = c.busy;
 	last.cpu_up[i] = c.up;

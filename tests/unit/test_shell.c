@@ -361,9 +361,12 @@ static void top(void **state)
 	v->kernel += 10000000;
 	v->monitor += 20000000;
 	v->info.exits += 1234;
+	fake_cpus[4].up += 1000000000; /* all of it asleep */
+	fake_cpus[4].busy--;
 	log_info("alpha: something");
 	out = settle();
 	assert_memory_equal(out, "\033[HBulk", 7);
+	assert_non_null(strstr(out, "   4    0.0% idle   \033[K\r\n\033[J"));
 	assert_non_null(strstr(out, "running   93.0%  90.0%   1.0%   2.0%      1234    11.0s"));
 	assert_null(strstr(out, "something")); /* the log waits */
 	/* it began anew in between: no nonsense */
