@@ -191,6 +191,15 @@ struct hv_vcpu {
 	hpa_t host_area; /* the vendor's: this CPU's own state while the guest's is live */
 };
 
+/* A CPU's address space identifiers (ASIDs, VPIDs). None is given back: when all are
+ * given, all that is cached is forgotten and a new generation begins. */
+struct hv_ids {
+	const char *name; /* "ASID" */
+	u32 count;	  /* that a generation has; 0: not used */
+	u32 given;	  /* of this generation, so far */
+	u64 generation;	  /* 0: none was ever given */
+};
+
 struct hv_ops {
 	const char *name;	      /* "AMD-V" */
 	const struct mmu_fmt *nested; /* format of the nested page tables */
@@ -204,6 +213,8 @@ struct hv_ops {
 	void (*cpu_off)(void);
 	/* A line for the boot log: which optional features are used. */
 	void (*describe)(char *buf, size_t size);
+	/* The identifiers of any CPU; a moment old if it is another. */
+	void (*ids)(u32 cpu, struct hv_ids *out);
 
 	/* Allocate and set up the area; state as after reset. nested_root, cr4_allowed given. */
 	enum err (*vcpu_init)(struct hv_vcpu *v, u64 tsc_offset, u16 owner);

@@ -37,7 +37,9 @@ void host_cpu(u32 i, struct cpu_info *out)
 		.state = cpu_state(i, start != 0),
 		.cpu0 = i == 0,
 		.up = time_of_tsc(now),
+		.timers = READ_ONCE(percpus[i].timers.count),
 	};
+	hv->ids(i, &out->ids);
 	slept += start && now > start ? now - start : 0;
 	out->busy = out->up - MIN(time_delta(slept), out->up);
 }

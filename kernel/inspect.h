@@ -6,7 +6,7 @@
 #ifndef KERNEL_INSPECT_H
 #define KERNEL_INSPECT_H
 
-#include "arch/types.h"
+#include "arch/hv.h"
 
 struct vm;
 struct vm_config;
@@ -16,6 +16,8 @@ struct cpu_info {
 	const char *state; /* "guest", "halted": its guest waits; "idle", "busy", "offline" */
 	bool cpu0;	   /* runs the console and the VMs' jobs, too */
 	ns_t busy, up;	   /* of its time since boot, it did not sleep for so long */
+	u32 timers;	   /* that are set on it */
+	struct hv_ids ids;
 };
 
 u32 host_cpu_count(void);

@@ -157,6 +157,21 @@ static const char *owner_of(u32 cpu)
 	return "-";
 }
 
+/* What is handed out on each CPU: timers, and address space identifiers. */
+static void print_ids(void)
+{
+	struct cpu_info c;
+
+	for (u32 i = 0; i < host_cpu_count(); i++) {
+		host_cpu(i, &c);
+		if (i == 0)
+			shell_printf("\n%3s %7s  %8s %6s %11s\n", "CPU", "TIMERS",
+				     c.ids.count ? c.ids.name : "-", "OF", "GENERATION");
+		shell_printf("%3u %7u  %8u %6u %11llu\n", i, c.timers, c.ids.given, c.ids.count,
+			     (ull)c.ids.generation);
+	}
+}
+
 void cmd_cpus(int argc UNUSED, char **argv UNUSED)
 {
 	struct cpu_info c;
@@ -170,6 +185,7 @@ void cmd_cpus(int argc UNUSED, char **argv UNUSED)
 			     shell_show_share(c.busy, c.up, share, sizeof(share)),
 			     c.cpu0 ? "  and console" : "");
 	}
+	print_ids();
 }
 
 /* ------------------------------------------------------------------- files */

@@ -14,22 +14,24 @@ static void arm(const struct timer_queue *q)
 	q->arm(at);
 }
 
-static void insert(struct timer **link, struct timer *t)
+static void insert(struct timer_queue *q, struct timer **link, struct timer *t)
 {
 	t->link = link;
 	t->next = *link;
 	if (t->next)
 		t->next->link = &t->next;
 	*link = t;
+	__atomic_store_n(&q->count, q->count + 1, __ATOMIC_RELAXED);
 }
 
-static void take_out(struct timer *t)
+static void take_out(struct timer_queue *q, struct timer *t)
 {
 	*t->link = t->next;
 	if (t->next)
 		t->next->link = t->link;
 	t->next = NULL;
 	t->link = NULL;
+	__atomic_store_n(&q->count, q->count - 1, __ATOMIC_RELAXED);
 }
 
 void timer_init_cpu(struct timer_queue *q, void (*arm_hw)(u64 tsc))
@@ -44,11 +46,11 @@ void timer_set(struct timer_queue *q, struct timer *t, u64 tsc)
 	bool was_first = t == first;
 
 	if (t->link)
-		take_out(t);
+		take_out(q, t);
 	while (*link && (*link)->deadline <= tsc)
 		link = &(*link)->next;
 	t->deadline = tsc;
-	insert(link, t);
+	insert(q, link, t);
 	if (!q->running && (was_first || q->head == t))
 		arm(q);
 }
@@ -59,7 +61,7 @@ void timer_cancel(struct timer_queue *q, struct timer *t)
 
 	if (!t->link)
 		return;
-	take_out(t);
+	take_out(q, t);
 	if (!q->running && was_first)
 		arm(q);
 }
@@ -84,7 +86,7 @@ void timer_run(struct timer_queue *q, u64 now_tsc)
 	while (q->due) {
 		struct timer *t = q->due;
 
-		take_out(t);
+		take_out(q, t);
 		t->fn(t);
 	}
 	q->running = false;

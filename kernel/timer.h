@@ -20,6 +20,7 @@ struct timer_queue {
 	struct timer *due;    /* taken out by timer_run, not called yet */
 	void (*arm)(u64 tsc); /* program the hardware; 0: off. An early interrupt is harmless */
 	bool running;	      /* inside timer_run, which arms at its end */
+	u32 count;	      /* timers that are set; read by others, a moment old */
 };
 
 void timer_init_cpu(struct timer_queue *q, void (*arm)(u64 tsc));

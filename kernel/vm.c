@@ -301,6 +301,7 @@ static bool release_step(struct vm *vm)
 		kpage_free(vm->page, vm->id);
 	vm->page = NULL;
 	vm->cursor = 0;
+	timer_cancel(&this_percpu()->timers, &vm->wake); /* nobody waits for it any more */
 	if (vm_may_log(vm, 1) || vm->stop_asked)
 		log_info("%s: %s", vm->config->name, vm->reason);
 	vm->state = vm_plan_restart(vm) ? VM_STARTING : VM_OFF;
@@ -372,6 +373,7 @@ enum err vm_begin_start(struct vm *vm)
 enum err vm_begin_stop(struct vm *vm, enum vm_end end)
 {
 	if (vm->state == VM_STARTING) {
+		timer_cancel(&this_percpu()->timers, &vm->wake);
 		if (!vm->cursor && vm_end_policy(end) == VM_POLICY_ALWAYS) {
 			vm->restart_at = 0; /* nothing there yet: it just starts sooner */
 			return OK;

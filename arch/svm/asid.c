@@ -5,6 +5,7 @@
  */
 #include "arch/svm/asid.h"
 #include "arch/svm/vmcb.h"
+#include "arch/x86.h"
 
 void asid_init(struct asid_cpu *c, u32 cpu, u32 count)
 {
@@ -40,4 +41,16 @@ u8 asid_prepare(struct asid_cpu *c, struct hv_vcpu *v, bool by_asid)
 	if (!flush)
 		return SVM_TLB_NONE;
 	return by_asid ? SVM_TLB_ASID : give(c, v);
+}
+
+void asid_ids(const struct asid_cpu *c, struct hv_ids *out)
+{
+	u64 generation = READ_ONCE(c->generation);
+
+	*out = (struct hv_ids){
+		.name = "ASID",
+		.count = c->count ? c->count - 1 : 0, /* 0: this CPU is off */
+		.given = generation ? READ_ONCE(c->next) - 1 : 0,
+		.generation = generation,
+	};
 }

@@ -27,4 +27,7 @@ void asid_init(struct asid_cpu *c, u32 cpu, u32 count);
  * VMRUN; clears v->flush. by_asid: flush-by-ASID exists. */
 u8 asid_prepare(struct asid_cpu *c, struct hv_vcpu *v, bool by_asid);
 
+/* How many there are and were given; from another CPU than c's a moment old. */
+void asid_ids(const struct asid_cpu *c, struct hv_ids *out);
+
 #endif

@@ -282,12 +282,18 @@ static void describe(char *buf, size_t size)
 		buf[i] = 0;
 }
 
+static void ids(u32 cpu, struct hv_ids *out)
+{
+	asid_ids(&svm_cpus[cpu].asid, out);
+}
+
 static struct hv_ops svm_ops = {
 	.name = "AMD-V",
 	.area_pages = 1,
 	.cpu_on = cpu_on,
 	.cpu_off = cpu_off,
 	.describe = describe,
+	.ids = ids,
 	.vcpu_init = vcpu_init,
 	.vcpu_fini = vcpu_fini,
 	.load = load,

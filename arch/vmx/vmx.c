@@ -446,12 +446,20 @@ static void describe(char *buf, size_t size)
 		buf[i] = 0;
 }
 
+static void ids(u32 cpu, struct hv_ids *out)
+{
+	vpid_ids(&vmx_cpus[cpu].vpid, out);
+	if (!(controls.proc2 & VMX_PROC2_VPID))
+		out->count = 0;
+}
+
 static struct hv_ops vmx_ops = {
 	.name = "VT-x",
 	.area_pages = 2,
 	.cpu_on = cpu_on,
 	.cpu_off = cpu_off,
 	.describe = describe,
+	.ids = ids,
 	.vcpu_init = vcpu_init,
 	.vcpu_fini = vcpu_fini,
 	.load = load,

@@ -3,6 +3,7 @@
  * which is cheaper than INVVPID; there are many.
  */
 #include "arch/vmx/vpid.h"
+#include "arch/x86.h"
 
 void vpid_init(struct vpid_cpu *c, u32 cpu)
 {
@@ -27,4 +28,16 @@ enum vpid_change vpid_prepare(struct vpid_cpu *c, struct hv_vcpu *v)
 	v->asid_generation = c->generation;
 	v->asid_cpu = c->cpu;
 	return change;
+}
+
+void vpid_ids(const struct vpid_cpu *c, struct hv_ids *out)
+{
+	u64 generation = READ_ONCE(c->generation);
+
+	*out = (struct hv_ids){
+		.name = "VPID",
+		.count = VPIDS - 1,
+		.given = generation ? READ_ONCE(c->next) - 1 : 0,
+		.generation = generation,
+	};
 }

@@ -30,4 +30,7 @@ enum vpid_change { VPID_KEPT, VPID_NEW, VPID_NEW_FLUSH };
  * VPID_NEW_FLUSH: and INVVPID of all contexts comes before the next entry. */
 enum vpid_change vpid_prepare(struct vpid_cpu *c, struct hv_vcpu *v);
 
+/* How many there are and were given; from another CPU than c's a moment old. */
+void vpid_ids(const struct vpid_cpu *c, struct hv_ids *out);
+
 #endif

@@ -164,6 +164,37 @@ static void nobody_meets_stale_entries(void **state)
 	}
 }
 
+/* The allocator says how many: none gets lost between generations. */
+static void all_are_accounted_for(void **state)
+{
+	struct asid_cpu c = { 0 };
+	struct hv_vcpu v = { 0 };
+	struct hv_ids ids;
+
+	(void)state;
+	asid_ids(&c, &ids); /* a CPU that is off */
+	assert_int_equal(ids.count, 0);
+	assert_int_equal(ids.given, 0);
+	asid_init(&c, 0, 16);
+	asid_ids(&c, &ids);
+	assert_string_equal(ids.name, "ASID");
+	assert_int_equal(ids.given, 0);
+	for (u32 n = 1; n < 100; n++) {
+		v.flush = 1;
+		asid_prepare(&c, &v, false);
+		asid_ids(&c, &ids);
+		assert_int_equal(ids.count, 15);
+		assert_in_range(ids.given, 1, 15);
+		assert_int_equal((ids.generation - 1) * 15 + ids.given, n);
+	}
+	v.flush = 1;
+	asid_prepare(&c, &v, true); /* keeps its ASID */
+	v.flush = 0;
+	asid_prepare(&c, &v, false);
+	asid_ids(&c, &ids);
+	assert_int_equal((ids.generation - 1) * 15 + ids.given, 99);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -174,6 +205,7 @@ int main(void)
 		cmocka_unit_test(moving_takes_a_fresh_one),
 		cmocka_unit_test(two_are_the_least),
 		cmocka_unit_test(nobody_meets_stale_entries),
+		cmocka_unit_test(all_are_accounted_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

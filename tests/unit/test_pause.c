@@ -290,6 +290,8 @@ static void use_is_counted(void **state)
 	percpus[1].sleep_start = 0;
 	host_cpu(1, &c);
 	assert_string_equal(c.state, "guest");
+	assert_int_equal(c.ids.given, 1);
+	assert_int_equal(c.timers, percpus[1].timers.count);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -334,7 +334,9 @@ static void top(void **state)
 	fake_uptime = 3723000000000ull;
 	fake_cpu_count = 5;
 	for (u32 i = 0; i < 5; i++)
-		fake_cpus[i] = (struct cpu_info){ i, "idle", i == 0, 0, 1000000000 };
+		fake_cpus[i] = (struct cpu_info){
+			.apic_id = i, .state = "idle", .cpu0 = i == 0, .up = 1000000000
+		};
 	fake_cpus[4].busy = 250000000;
 	v->info.uptime = 10000000000ull;
 	v->busy = 5000000000ull;
@@ -507,16 +509,21 @@ static void cpus(void **state)
 {
 	(void)state;
 	fake_cpu_count = 3;
-	fake_cpus[0] = (struct cpu_info){ 0, "busy", true, 1, 3 };
-	fake_cpus[1] = (struct cpu_info){ 2, "guest", false, 999, 1000 };
-	fake_cpus[2] = (struct cpu_info){ 250, "idle", false, 0, 1000 };
+	fake_cpus[0] = (struct cpu_info){ 0, "busy", true, 1, 3, 2, { "ASID", 15, 3, 41 } };
+	fake_cpus[1] = (struct cpu_info){ 2, "guest", false, 999, 1000, 3, { "ASID", 15, 15, 9 } };
+	fake_cpus[2] = (struct cpu_info){ 250, "idle", false, 0, 1000, 0, { "ASID", 15, 0, 0 } };
 	fake_vms[1].config.valid = false; /* what was refused owns nothing */
 	assert_string_equal(
 		command("cpus"),
 		"CPU APIC-ID  VM                              STATE        USE\r\n"
 		"  0       0  -                               busy       33.3%  and console\r\n"
 		"  1       2  alpha                           guest      99.9%\r\n"
-		"  2     250  -                               idle        0.0%\r\n");
+		"  2     250  -                               idle        0.0%\r\n"
+		"\r\n"
+		"CPU  TIMERS      ASID     OF  GENERATION\r\n"
+		"  0       2         3     15          41\r\n"
+		"  1       3        15     15           9\r\n"
+		"  2       0         0     15           0\r\n");
 }
 
 static void files(void **state)

@@ -165,6 +165,7 @@ static void random_against_model(void **state)
 	for (u32 step = 0; step < 20000; step++) {
 		u32 i = (u32)rand() % MANY;
 		u64 first = ~0ull;
+		u32 set = 0;
 
 		switch (rand() % 4) {
 		case 0:
@@ -185,8 +186,10 @@ static void random_against_model(void **state)
 		for (u32 j = 0; j < MANY; j++) {
 			first = MIN(first, model[j]);
 			assert_int_equal(timer_is_set(&many[j]), model[j] != ~0ull);
+			set += model[j] != ~0ull;
 		}
 		assert_int_equal(timer_next(&queue), first);
+		assert_int_equal(queue.count, set);
 		assert_int_equal(armed, first == ~0ull ? 0 : first);
 	}
 }

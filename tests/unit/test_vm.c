@@ -102,7 +102,8 @@ static int teardown(void **state)
 static bool holds_nothing(const struct vm *vm)
 {
 	return !pages_owned(vm->id, PAGE_CHUNK) && !pages_owned(vm->id, PAGE_USER) &&
-	       pages_owned(vm->id, PAGE_KERNEL) == CONSOLE_SCROLLBACK_SIZE;
+	       pages_owned(vm->id, PAGE_KERNEL) == CONSOLE_SCROLLBACK_SIZE &&
+	       !timer_is_set(&vm->wake);
 }
 
 /* ------------------------------------------------------- start and stop */
@@ -381,6 +382,7 @@ static void stop_and_reset_while_it_waits(void **state)
 		if (!reset) {
 			assert_int_equal(vm_stop(vm, &why), OK);
 			assert_int_equal(vm->state, VM_OFF);
+			assert_true(holds_nothing(vm));
 			hw.tsc += 5 * tsc_hz;
 			host_step();
 			assert_int_equal(vm->state, VM_OFF);

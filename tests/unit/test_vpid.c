@@ -93,12 +93,37 @@ static void never_a_stale_entry(void **state)
 	assert_in_range(flushes, 2 * CPUS, 20 * CPUS); /* generations are long */
 }
 
+/* The allocator says how many: none gets lost between generations. */
+static void all_are_accounted_for(void **state)
+{
+	struct hv_vcpu v = { 0 };
+	struct vpid_cpu c;
+	struct hv_ids ids;
+
+	(void)state;
+	vpid_init(&c, 0);
+	vpid_ids(&c, &ids);
+	assert_string_equal(ids.name, "VPID");
+	assert_int_equal(ids.given, 0);
+	for (u32 n = 1; n < 3 * VPIDS; n++) {
+		v.flush = 1;
+		vpid_prepare(&c, &v);
+		vpid_ids(&c, &ids);
+		assert_int_equal(ids.count, VPIDS - 1);
+		assert_int_equal((ids.generation - 1) * (VPIDS - 1) + ids.given, n);
+	}
+	vpid_prepare(&c, &v); /* keeps its VPID */
+	vpid_ids(&c, &ids);
+	assert_int_equal((ids.generation - 1) * (VPIDS - 1) + ids.given, 3 * VPIDS - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(first_use_flushes_all),
 		cmocka_unit_test(stale_ones_take_another),
 		cmocka_unit_test(never_a_stale_entry),
+		cmocka_unit_test(all_are_accounted_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -423,9 +423,15 @@ static void fake_set_tsc_offset(struct hv_vcpu *v, u64 offset)
 	((struct world_area *)v->area)->tsc_offset = offset;
 }
 
+static void fake_ids(u32 cpu, struct hv_ids *out)
+{
+	*out = (struct hv_ids){ "ASID", 7, cpu, 1 };
+}
+
 static struct hv_ops fake_ops = {
 	.name = "fake",
 	.area_pages = 1,
+	.ids = fake_ids,
 	.vcpu_init = fake_init,
 	.vcpu_fini = fake_fini,
 	.load = fake_load,
@@ -738,6 +744,7 @@ void world_teardown(void)
 		assert_int_equal(hw.cr3[i], HOST_ROOT);
 		assert_int_equal(hw.xcr0[i], HOST_XCR0);
 		assert_null(hw.fpu[i]);
+		assert_int_equal(percpus[i].timers.count, i ? 0 : world.host_timers);
 	}
 	munmap(ram, ram_size);
 }
