@@ -143,15 +143,16 @@ void cpu_loop(void)
 	bool first = this_cpu()->index == 0;
 
 	for (;;) {
-		bool busy = false;
+		bool more, busy;
 
 		p->work = false;
-		if (first && housekeeping()) {
-			p->work = true;
-			busy = true;
-			timer_set(&p->timers, &share_timer, rdtsc() + time_ticks(SHARE_NS));
-		}
+		more = busy = first && housekeeping();
 		percpu_sync();
+		if (more) {
+			p->work = true;
+			if (p->vcpu)
+				timer_set(&p->timers, &share_timer, rdtsc() + time_ticks(SHARE_NS));
+		}
 		if (p->vcpu)
 			busy |= run_vcpu(p->vcpu);
 		if (!busy)
