@@ -7,7 +7,7 @@
 // SOURCES-OF: tests/unit/test_lapic.c
 // FLAGS: -fno-sanitize-coverage=trace-cmp
 // RUNS: 10000
-// MAX_LEN: 500
+// MAX_LEN: 200
 #include "fuzz.h"
 
 #include "kernel/lapic.h"
@@ -18,27 +18,33 @@
 #define VECTORS 256
 
 static struct lapic l;
-static bool irr[VECTORS], isr[VECTORS], tmr[VECTORS];
+static u32 irr[VECTORS / 32], isr[VECTORS / 32], tmr[VECTORS / 32];
 
-static bool bit(const u32 *reg, u32 n)
+static bool bit(const u32 *reg, int n)
 {
 	return reg[n / 32] >> (n % 32) & 1;
+}
+
+static void put(u32 *reg, int n, bool value)
+{
+	reg[n / 32] &= ~(1u << n % 32);
+	reg[n / 32] |= (u32)value << n % 32;
 }
 
 /* The model takes over what the LAPIC says: for steps that it does not follow. */
 static void resync(void)
 {
-	for (u32 i = 0; i < VECTORS; i++) {
-		irr[i] = bit(l.irr, i);
-		isr[i] = bit(l.isr, i);
-		tmr[i] = bit(l.tmr, i);
-	}
+	memcpy(irr, l.irr, sizeof(irr));
+	memcpy(isr, l.isr, sizeof(isr));
+	memcpy(tmr, l.tmr, sizeof(tmr));
 }
 
-static int top(const bool *set)
+static int top(const u32 *set)
 {
 	for (int i = VECTORS - 1; i >= 0; i--)
-		if (set[i])
+		if (!set[i / 32])
+			i -= 31; /* none of these */
+		else if (bit(set, i))
 			return i;
 	return -1;
 }
@@ -48,11 +54,10 @@ static void check(void)
 	int serving = top(isr), asking = top(irr);
 	u32 ppr = serving < 0 ? 0 : (u32)serving & 0xf0;
 
-	for (u32 i = 0; i < VECTORS; i++)
-		FUZZ_CHECK(bit(l.irr, i) == irr[i] && bit(l.isr, i) == isr[i]);
-	for (u32 i = 0; i < VECTORS; i++)
-		if (irr[i] || isr[i])
-			FUZZ_CHECK(bit(l.tmr, i) == tmr[i] && i >= 16);
+	FUZZ_CHECK(memcmp(l.irr, irr, sizeof(irr)) == 0 && memcmp(l.isr, isr, sizeof(isr)) == 0);
+	for (u32 i = 0; i < VECTORS / 32; i++)
+		FUZZ_CHECK(((l.tmr[i] ^ tmr[i]) & (irr[i] | isr[i])) == 0);
+	FUZZ_CHECK(!((irr[0] | isr[0]) & 0xffff));
 	FUZZ_CHECK(l.irr_top == asking && l.isr_top == serving);
 	if ((l.tpr & 0xf0u) >= ppr)
 		ppr = l.tpr;
@@ -80,10 +85,10 @@ static void model_eoi(u32 effects)
 		FUZZ_CHECK(!(effects & LAPIC_EOI_LEVEL));
 		return;
 	}
-	FUZZ_CHECK(!!(effects & LAPIC_EOI_LEVEL) == tmr[vector]);
+	FUZZ_CHECK(!!(effects & LAPIC_EOI_LEVEL) == bit(tmr, vector));
 	if (effects & LAPIC_EOI_LEVEL)
 		FUZZ_CHECK(l.eoi_vector == vector);
-	isr[vector] = false;
+	put(isr, vector, false);
 }
 
 static void check_ipi(u32 effects)
@@ -186,8 +191,8 @@ static void deliver(struct fuzz_in *in)
 		resync();
 		return;
 	}
-	irr[vector] = true;
-	tmr[vector] = level;
+	put(irr, vector, true);
+	put(tmr, vector, level);
 }
 
 static void take(void)
@@ -197,8 +202,8 @@ static void take(void)
 	if (vector < 0)
 		return;
 	lapic_accept(&l, (u8)vector);
-	irr[vector] = false;
-	isr[vector] = true;
+	put(irr, vector, false);
+	put(isr, vector, true);
 	FUZZ_CHECK(lapic_pending(&l) < 0 || lapic_pending(&l) >> 4 > vector >> 4);
 }
 
@@ -231,7 +236,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	lapic_reset(&l, fuzz_u8(&in), fuzz_u8(&in) & 1, HZ >> (now & 7), 40);
 	resync();
-	for (u32 i = 0; in.n && i < 400; i++) {
+	for (u32 i = 0; in.n && i < 150; i++) {
 		u8 op = fuzz_u8(&in);
 
 		switch (op & 15) {

@@ -5,7 +5,7 @@
  * bytes read.
  */
 // SOURCES: vmm/pic.c vmm/ioport.c vmm/iomap.c vmm/timer.c vmm/vm.c tests/unit/fake/sys_fake.c
-// FLAGS: -fno-sanitize-coverage=trace-cmp
+// FLAGS: -fno-sanitize-coverage=trace-cmp,indirect-calls
 // RUNS: 40000
 // MAX_LEN: 300
 #include "fuzz.h"
