@@ -5,8 +5,9 @@
  * (ASan around the file, unmapped gaps around guest RAM).
  */
 // SOURCES: vmm/load.c vmm/load_linux.c vmm/load_multiboot.c vmm/e820.c vmm/acpi_tables.c vmm/acpi_dsdt.c vmm/vm.c tests/unit/fake/sys_fake.c
+// FLAGS: -fno-sanitize-coverage=trace-cmp
 // RUNS: 5000
-// MAX_LEN: 200
+// MAX_LEN: 100
 #include "fuzz.h"
 #include "load_input.h"
 

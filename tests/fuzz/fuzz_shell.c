@@ -7,7 +7,7 @@
 // SOURCES-OF: tests/unit/test_shell.c
 // FLAGS: -fno-sanitize-coverage=trace-cmp
 // RUNS: 6000
-// MAX_LEN: 300
+// MAX_LEN: 120
 #include "fuzz.h"
 
 #include "control_fake.h"
@@ -56,7 +56,6 @@ static void start(void)
 	add_vm("alpha", "running");
 	add_vm("beta", "stopped");
 	console_port_init(&alpha, "alpha", alpha_memory, sizeof(alpha_memory));
-	wires_fake[0].out_len = 0;
 	wire_setup(&port, memory, sizeof(memory), 1);
 	log_set_sink(NULL);
 	shell_init(&port);

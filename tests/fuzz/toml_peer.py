@@ -1,7 +1,8 @@
 """Python's tomllib beside fuzz_toml: reads documents with what our reader made of them.
 
 Each is "<bytes of document> <bytes of JSON>\\n", then both; no JSON: it was refused,
-for a reason that is not of our subset. The answer is a line: "same", or what is not.
+for a reason that is not of our subset. An empty line asks for an answer about all
+since the last one, a line: "same", or what is not the same first.
 """
 
 import json
@@ -31,9 +32,16 @@ def judge(document, ours):
 def main():
     sys.stdout.reconfigure(errors="backslashreplace")
     read, write = sys.stdin.buffer, sys.stdout
+    answer = "same"
     while line := read.readline():
+        if line == b"\n":
+            print(answer.replace("\n", " "), file=write, flush=True)
+            answer = "same"
+            continue
         document, ours = (read.read(int(n)) for n in line.split())
-        print(judge(document, ours).replace("\n", " ")[:2000], file=write, flush=True)
+        judgement = judge(document, ours)
+        if answer == "same" and judgement != "same":
+            answer = f"{judgement[:2000]}, hex: {document.hex()}"
 
 
 main()
