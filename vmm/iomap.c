@@ -151,6 +151,5 @@ void iomap_clear(void)
 		spaces[i].count = 0;
 		last[i] = &nobody;
 	}
-	for (u32 i = 0; i < PORTS; i++)
-		port_range[i] = 0;
+	memset(port_range, 0, sizeof(port_range));
 }

@@ -4,6 +4,7 @@
 #include "sys_fake.h"
 
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,7 +58,11 @@ failed:
 
 void sys_fake_reset(u64 ram_low, u64 ram_high)
 {
-	memset(&fake, 0, sizeof(fake));
+	/* its buffers, as far as they were used */
+	memset(fake.log, 0, strlen(fake.log));
+	memset(fake.out, 0, fake.out_len);
+	fake.tsc = fake.log_lines = 0;
+	memset(&fake.out_len, 0, sizeof(fake) - offsetof(struct sys_fake, out_len));
 	memset(&fake_vm, 0, sizeof(fake_vm));
 	memset(&fake_vcpu, 0, sizeof(fake_vcpu));
 	fake.timer = ~0ull;

@@ -79,7 +79,13 @@ void wire_setup(struct console_port *shell, char *memory, u32 size, u32 n)
 {
 	u32 i;
 
-	memset(wires_fake, 0, sizeof(wires_fake));
+	for (i = 0; i < 2; i++) { /* not all of their megabyte */
+		struct wire_fake *w = &wires_fake[i];
+
+		w->out[0] = '\0';
+		w->out_len = w->room = w->in_len = w->in_pos = w->tx_calls = 0;
+		w->brk = false;
+	}
 	wire_now = 1;
 	wire_step = wire_kicks = 0;
 	console_init(shell, memory, size);
