@@ -8,7 +8,7 @@
  */
 // SOURCES-OF: tests/unit/test_board.c
 // FLAGS: -fno-sanitize-coverage=trace-cmp,indirect-calls
-// RUNS: 4000
+// RUNS: 8000
 // MAX_LEN: 200
 #include "fuzz.h"
 #include "machine.h"

@@ -6,7 +6,7 @@
  */
 // SOURCES-OF: tests/unit/test_lapic.c
 // FLAGS: -fno-sanitize-coverage=trace-cmp
-// RUNS: 10000
+// RUNS: 40000
 // MAX_LEN: 200
 #include "fuzz.h"
 

@@ -6,7 +6,7 @@
  */
 // SOURCES: vmm/pit.c vmm/ioport.c vmm/iomap.c vmm/timer.c vmm/vm.c tests/unit/fake/sys_fake.c
 // FLAGS: -fno-sanitize-coverage=trace-cmp,indirect-calls
-// RUNS: 4000
+// RUNS: 8000
 // MAX_LEN: 100
 #include "fuzz.h"
 #include "machine.h"
