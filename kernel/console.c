@@ -218,7 +218,13 @@ bool console_pump(void)
 	console_fill();
 	for (i = 0; i < mux.wires; i++)
 		console_drain_wire(mux.wire[i]);
+	mux.stuck = !more && console_output_stuck();
 	return console_output_pending() || more;
+}
+
+bool console_stuck(void)
+{
+	return mux.stuck;
 }
 
 void console_flush(void)

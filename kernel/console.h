@@ -99,8 +99,13 @@ void console_focus(struct console_port *port);
 struct console_port *console_focused(void);
 
 /* CPU 0. Move input to the focus and output to the wires; a bounded amount
- * per call. True: there is more to move right now. */
+ * per call. True: there is more to move. */
 bool console_pump(void);
+
+/* CPU 0. All that there was more of, at the last pump, waits for wires that took nothing:
+ * it is enough to pump again when one has room, or after CONSOLE_RETRY_NS. */
+#define CONSOLE_RETRY_NS 1000000ull
+bool console_stuck(void);
 
 /* CPU 0. Pump until everything of the focused port has gone out, or the
  * wires are dead: bounded. */

@@ -30,7 +30,8 @@ struct console_mux {
 	u32 typed_break_at;
 	bool escape; /* Ctrl-] came; a second one may follow */
 	ns_t escape_since;
-	bool held; /* typed bytes wait for room in a port; atomic */
+	bool stuck; /* console_stuck() */
+	bool held;  /* typed bytes wait for room in a port; atomic */
 	char out[CONSOLE_OUT_SIZE];
 	char typed[CONSOLE_TYPED_SIZE];
 };
@@ -56,6 +57,9 @@ void console_port_rewind(struct console_port *p);
 bool console_port_pending(struct console_port *p);
 
 /* console_out.c; CPU 0 */
+
+/* Something is pending, and each wire that it is for took nothing the last time. */
+bool console_output_stuck(void);
 
 /* From now on this port is shown. */
 void console_show(struct console_port *p);

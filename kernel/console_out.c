@@ -163,6 +163,22 @@ bool console_output_pending(void)
 	return console_alive() && (mux.next || console_port_pending(mux.output));
 }
 
+bool console_output_stuck(void)
+{
+	bool waits = false;
+	const char *s;
+	u32 i;
+
+	for (i = 0; i < mux.wires; i++) {
+		if (mux.wire[i]->stalled || !wire_next(mux.wire[i], &s))
+			continue;
+		if (!mux.wire[i]->waiting)
+			return false;
+		waits = true;
+	}
+	return waits;
+}
+
 /* ----------------------------------------------------------------- panic */
 
 static bool panic_byte(struct console_wire *w, char c)

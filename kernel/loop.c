@@ -93,7 +93,7 @@ void percpu_sync(void)
 
 bool host_step(void)
 {
-	bool more = console_pump();
+	bool more = console_pump() && !console_stuck();
 
 	more |= vms_step();
 	percpu_sync();
@@ -146,12 +146,16 @@ void cpu_loop(void)
 		bool more, busy;
 
 		p->work = false;
+		if (first) /* no longer needed, and not to be counted by `cpus` */
+			timer_cancel(&p->timers, &share_timer);
 		more = busy = first && housekeeping();
 		percpu_sync();
 		if (more) {
 			p->work = true;
 			if (p->vcpu)
 				timer_set(&p->timers, &share_timer, rdtsc() + time_ticks(SHARE_NS));
+		} else if (first && console_stuck()) {
+			timer_set(&p->timers, &share_timer, rdtsc() + time_ticks(CONSOLE_RETRY_NS));
 		}
 		if (p->vcpu)
 			busy |= run_vcpu(p->vcpu);

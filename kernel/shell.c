@@ -310,7 +310,7 @@ static bool watch(void)
 		shell.draw_at = now + shell.draw_every;
 		host_wake_at(shell.draw_at);
 	}
-	return console_shell_backlog() && console_alive();
+	return console_shell_backlog() && console_alive() && !console_stuck();
 }
 
 void shell_init(struct console_port *port)
@@ -334,7 +334,7 @@ void shell_start(void)
 static bool more_to_do(void)
 {
 	return (!shell.step && console_port_ready(shell.port)) ||
-	       (console_shell_backlog() && console_alive()) ||
+	       (console_shell_backlog() && console_alive() && !console_stuck()) ||
 	       __atomic_load_n(&shell.log_waits, __ATOMIC_RELAXED);
 }
 

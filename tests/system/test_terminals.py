@@ -191,6 +191,7 @@ def uptime(m):
     return m.json("list")["uptime_ns"] / 1e9
 
 
+@pytest.mark.long
 def test_slow_line_bochs():
     """9600 baud: nothing of a paste is lost, and it takes as long as it must."""
     with Machine(config(*VMS, host="baud = 9600"), ["neighbour.elf"], bed="bochs", cpus=3) as m:

@@ -346,6 +346,27 @@ static void dead_wire_holds_nobody(void **state)
 	assert_string_equal(wires_fake[1].out + wires_fake[1].out_len - 7, "again\r\n");
 }
 
+static void stuck(void **state)
+{
+	(void)state;
+	console_pump();
+	assert_false(console_stuck()); /* nothing to do */
+	wires_fake[0].room = wires_fake[1].room = 20;
+	say(&shell, "0123456789abcdefghijklmnopqrstuvwxyz");
+	assert_true(console_pump());
+	assert_true(console_stuck());
+	type("x"); /* is read, and nothing else */
+	console_pump();
+	assert_true(console_stuck());
+	wires_fake[1].room = 10; /* one goes on, and waits again */
+	console_pump();
+	assert_true(console_stuck());
+	wires_fake[0].room = wires_fake[1].room = ~0u;
+	while (console_pump())
+		;
+	assert_false(console_stuck());
+}
+
 static void all_wires_dead(void **state)
 {
 	u32 i, kicks;
@@ -451,6 +472,7 @@ int main(void)
 		cmocka_unit_test_setup(flood_of_the_shown_guest, two_wires),
 		cmocka_unit_test_setup(replay_begins_at_a_line, two_wires),
 		cmocka_unit_test_setup(dead_wire_holds_nobody, two_wires),
+		cmocka_unit_test_setup(stuck, two_wires),
 		cmocka_unit_test_setup(all_wires_dead, two_wires),
 		cmocka_unit_test_setup(flush_without_a_clock, two_wires),
 		cmocka_unit_test_setup(before_the_first_wire, two_wires),

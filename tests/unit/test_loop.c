@@ -4,7 +4,7 @@
  * and the watchdog over monitors (kernel/watchdog.c).
  */
 // SOURCES-OF: tests/unit/test_syscall.c
-// SOURCES: kernel/watchdog.c
+// SOURCES: kernel/watchdog.c tests/unit/fake/wire_fake.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -22,6 +22,7 @@
 #include "kernel/percpu.h"
 #include "kernel/time.h"
 #include "kernel/watchdog.h"
+#include "wire_fake.h"
 #include "world.h"
 
 static jmp_buf out;			     /* of cpu_loop() */
@@ -205,6 +206,28 @@ static void cpu_0_shares_itself(void **state)
 	assert_ptr_equal(percpus[0].vcpu, vms[1].vcpus[0]);
 }
 
+static void a_slow_line_lets_cpu_0_sleep(void **state)
+{
+	static struct console_port port;
+	static char memory[256];
+
+	(void)state;
+	wire_setup(&port, memory, sizeof(memory), 1);
+	while (pages_scrub_step())
+		;
+	console_port_write(&port, "0123456789abcdef0123456789abcdef", 32);
+	wires_fake[0].room = 20;
+	hw.armed[0] = 0;
+	loop_until(0, slept);
+	assert_int_equal(wires_fake[0].out_len, 20);
+	/* until the wire's interrupt, or for so long */
+	assert_in_range(hw.armed[0], hw.tsc, hw.tsc + time_ticks(CONSOLE_RETRY_NS));
+	wires_fake[0].room = ~0u;
+	hw.hlts = 0;
+	loop_until(0, slept);
+	assert_int_equal(wires_fake[0].out_len, 32);
+}
+
 /* Nobody but CPU 0 runs, and time goes by. */
 static void slow(void)
 {
@@ -336,6 +359,7 @@ int main(void)
 		T(an_owned_cpu_does_nothing_else),
 		T(a_sleeping_cpu_takes_what_it_is_given),
 		T(cpu_0_shares_itself),
+		T(a_slow_line_lets_cpu_0_sleep),
 		T(waiting_ends),
 		T(the_host_ends_after_its_vms),
 		T(a_vm_that_does_not_stop_is_told),
