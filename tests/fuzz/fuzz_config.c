@@ -1,4 +1,5 @@
 // SOURCES-OF: tests/unit/test_config.c
+// MAX_LEN: 512
 #include "kernel/config.h"
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
