@@ -16,6 +16,8 @@ build/tests/guests/%.o: tests/guests/%.c tests/guests/lib.h tests/guests/guests.
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(GUEST_CFLAGS) -c -o $@ $<
 
+build/tests/guests/fuzz.o: tests/guests/fuzz_run.h tests/guests/fuzz_ops.h
+
 build/tests/guests/start.o: tests/guests/start.S
 	$(call say,CC,$<)
 	@mkdir -p $(@D)

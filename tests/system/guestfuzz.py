@@ -3,115 +3,257 @@
 its own answers.
 
 Usage: tests/system/guestfuzz.py [--bed qemu|bochs|intel] [--seed N] [--programs N]
+       [--again N] [--seconds N]
 
-A program may end or hang the fuzzed VM: it is started again behind that program. What
-must not happen: the host says anything bad, the shell stops answering, the neighbour
-computes wrongly or stands still, a page is lost. The seeds that ended or hung the VM are
-printed; `--seed N --programs 1` does the same again.
+A program may end the fuzzed VM: it is started again behind that program. An operation that
+hangs is ended by the VM's watchdog, a program by this script. What must not happen: the host
+says anything bad, the shell stops answering, the neighbour computes wrongly or stands still,
+the processor refuses a state, a monitor fails, a page is lost. Every Nth seed (--again) that
+has ended the VM runs once more, alone in a fresh VM, to see that it does the same again;
+`--seed N --programs 1` does that by hand. --seconds: no program begins after that time.
 """
 
 import argparse
+import collections
 import re
 import signal
 import sys
 import time
 
-from harness import Machine, Timeout, config, vm
+from harness import Closed, Machine, Timeout, config, vm
 
-EVERY = 16  # how many programs between two signs of life
-BAD = r"(?i)panic|watchdog|ASSERT|monitor fault|monitor failed|stuck"
+BAD = r"(?i)panic|\bassert|double fault|stuck"  # of the host
+SUSPECT = r"refused its state|unexpected exit|monitor"  # ends that no guest may cause
+END = (r"\] fuzz: ((?:triple fault|halted|debug exit|reset by|powered off|cannot be emulated|"
+       r"event \d+ was|task switch|the processor|unexpected|its monitor|killed|stopped)"
+       r"[^\r\n]*)\r*\n")
+RUN = 150  # programs for which a VM is started: more might exhaust its share of the log
+DONE = "debug exit 0x10"
+SILENCE = 3  # seconds of the bed without news, after which they are asked for
 
 
 class Findings:
     def __init__(self):
-        self.ended = {}  # reason -> seeds
-        self.hung = []
         self.programs = 0
+        self.ended = collections.defaultdict(list)  # reason -> seeds
+        self.rescued = {}  # seeds with an operation that the watchdog ended -> which
+        self.traps, self.exits = collections.Counter(), collections.Counter()
+        self.same, self.other = 0, []  # of the seeds that ran again
+        self.emulator = []  # seeds of which the emulator itself died
+        self.seconds = 0
+
+    def ends(self):
+        return sum(map(len, self.ended.values()))
 
     def __str__(self):
-        text = [f"{self.programs} programs, {len(self.hung)} hung the VM"]
-        text += [f"  {len(seeds)} ended it: {why}, e.g. seed {seeds[0]}"
-                 for why, seeds in sorted(self.ended.items())]
-        text += [f"  hung: {self.hung[:10]}"] if self.hung else []
+        text = [f"{self.programs} programs in {self.seconds:.0f} s, {self.ends()} ended the VM, "
+                f"{len(self.rescued)} had to be rescued from a hang"]
+        for why, seeds in sorted(self.ended.items(), key=lambda e: -len(e[1])):
+            text.append(f"  {len(seeds)} ended it: {why}, e.g. seeds {seeds[:4]}")
+        hung = collections.Counter(self.rescued.values())
+        text.append("  rescued, by operation: " + counts(hung) +
+                    f"; e.g. seeds {list(self.rescued)[:4]}")
+        text.append(f"  run again: {self.same} did the same, {len(self.other)} did not: "
+                    f"{self.other[:4]}")
+        if self.emulator:
+            text.append(f"  {len(self.emulator)} were the emulator's own death: {self.emulator}")
+        text += ["  traps: " + counts(self.traps), "  exits of a part: " + counts(self.exits)]
         return "\n".join(text)
 
 
-def run_some(m, seed, count, every, patience):
-    """-> (seed to go on with, how it ended: "done", "hung" or "ended")."""
-    last, first, waited = seed, True, 0
-    while True:
-        with m.console("fuzz") as c:
-            if first:
-                c.send(f"{seed} {count} {every}\r")
-                first = False
-            while True:
-                try:
-                    c.expect(r"seed (\d+)\r*\n|done (\d+):[^\n]*\n", 3)
-                except Timeout:
-                    waited += 3
-                    break
-                if m.match.group(2):
-                    return int(m.match.group(2)), "done"
-                if int(m.match.group(1)) > last:  # else shown once more
-                    last, waited = int(m.match.group(1)), 0
-        if not m.state("fuzz").startswith("running"):
-            return last, "ended"
-        if waited >= patience:
-            return last, "hung"
+def counts(counter):
+    return ", ".join(f"{name} {n}" for name, n in counter.most_common() if n)
 
 
-def restart(m):
-    m.command("stop fuzz")
-    m.command("start fuzz")
-    with m.console("fuzz") as c:
-        c.expect("READY fuzz", 30)
+class Driver:
+    """Runs the fuzzed VM. Its console has the line only while there is something to read or
+    to type, so that the host's log is seen at once."""
+
+    def __init__(self, m, found):
+        self.m, self.found = m, found
+        # Bochs' time is that of its instructions, QEMU's goes on while its host is busy
+        self.ticks = 66000 if m.bed == "qemu" else 16000
+        self.pings = self.starts = self.traps_seen = 0
+        self.last = None  # the seed that was begun last
+
+    def _log(self, text):
+        assert not re.search(BAD, text), text
+        return text
+
+    def _guest_said(self, text):
+        """Console output; some of it has been seen before."""
+        for word, seed, rest in re.findall(r"(seed|rescued|traps) (\d+)([^\r\n]*)\r*\n", text):
+            seed = int(seed)
+            if word == "seed":
+                self.last = seed
+            elif word == "rescued":
+                self.found.rescued[seed] = rest.split()[-1]
+            elif seed > self.traps_seen:
+                self.traps_seen = seed
+                for name, n in re.findall(r"(#\d+|interrupts)=(\d+)", rest):
+                    self.found.traps[name] += int(n)
+
+    def _attach(self):
+        self.m.send("console fuzz\r")
+        self.m.expect(r"\[console of [^\n]*\n")
+        self._log(self.m.before)
+
+    def leave(self):
+        self.m.send("\x1d\r")  # a second key: it need not wait for another Ctrl-]
+        self._guest_said(self.m.wait_prompt())
+        self._log(self.m.wait_prompt())
+
+    def _ping(self):
+        """What the guest's UART gets before the guest runs is lost: until it answers. What
+        comes before the answer is older than this run."""
+        self.pings += 1
+        text = ""
+        for _ in range(400):
+            self.m.send(f"p{self.pings}\r")
+            try:
+                self.m.expect(rf"pong {self.pings}\r*\n", 0.05)
+                self._guest_said(text + self.m.before)
+                return
+            except Timeout:
+                pass
+        raise AssertionError("the guest does not answer: " + self.m.tail())
+
+    def boot(self):
+        """Starts the VM -> the last seed that it began before that."""
+        for _ in range(200):
+            if "fuzz started" in self._log(self.m.command("start fuzz")):
+                break
+            time.sleep(0.01)
+        else:
+            raise AssertionError("it does not start: " + self.m.tail())
+        self.starts += 1
+        self._attach()
+        self._ping()
+        return self.last
+
+    def go(self, seed, count):
+        """Lets the VM that has just been started run these programs -> how it ends."""
+        self.m.send(f"r{seed} {count} {self.ticks}\r")
+        self.m.expect(rf"seed {seed}\r*\n")
+        self.last = seed
+        self.leave()
+        why = self._wait()
+        if self.starts % 16 == 1:
+            self.found.exits.update(self.m.json("stats fuzz")["exits_by_reason"])
+        return why
+
+    def _wait(self):
+        silent = 0
+        while True:
+            try:
+                self.m.expect(END, SILENCE)
+                text, why = self._log(self.m.before), self.m.match.group(1)
+                table = re.search(r"page table in device memory", text)
+                return short(table.group() if table and "emulated" in why else why)
+            except Timeout:
+                before = self.last
+                self._attach()
+                time.sleep(0.1)
+                self.leave()
+                silent = silent + 1 if self.last == before else 0
+                row = self.m.vms()["fuzz"]
+                if row["state"] != "running":
+                    return short(row["reason"])
+            if silent == 3:
+                self._log(self.m.command("kill fuzz"))
+                return "killed: it hangs"
 
 
-def fuzz(bed="qemu", seed=1, programs=1000, patience=9, progress=lambda text: None):
-    found = Findings()
-    text = config(vm("fuzz", cpu=1, memory="16M", on_reboot="stop"),
-                  vm("neighbour", cpu=2, memory="16M"))
-    with Machine(text, ["fuzz.elf", "neighbour.elf"], bed=bed, cpus=3, life=36000) as m:
+def short(why):
+    return re.sub(r" code.*", "", re.sub(r"\b[0-9a-f]{3,}\b", "N", why))
+
+
+class Run:
+    """Programs one after the other, the VM started anew whenever it has ended."""
+
+    def __init__(self, seed, programs, again, until, progress):
+        self.found, self.seed, self.end = Findings(), seed, seed + programs
+        self.again, self.until, self.progress = again, until, progress
+        self.careful = 0  # up to this seed each in a VM of its own: one kills the emulator
+        self.shown = time.monotonic()
+
+    def more(self):
+        return self.seed < self.end and time.monotonic() < self.until
+
+    def go(self, d):
+        d.boot()
+        while self.more():
+            count = min(self.end - self.seed, 1 if self.seed < self.careful else RUN)
+            why = d.go(self.seed, count)
+            last = d.boot()
+            self.found.programs += last + 1 - self.seed
+            self.seed = last + 1
+            if why != DONE:
+                self._ended(d, last, why)
+            if time.monotonic() > self.shown + 10:
+                self.shown = time.monotonic()
+                self.progress(f"next seed {self.seed}, {self.found.programs} programs, "
+                              f"{self.found.ends()} ends")
+        d.leave()
+        d.m.command("kill fuzz")
+
+    def _ended(self, d, seed, why):
+        self.found.ended[why].append(seed)
+        if not self.again or self.found.ends() % self.again:
+            return
+        how = d.go(seed, 1)
+        if how == why:
+            self.found.same += 1
+        else:
+            self.found.other.append((seed, why, how))
+        d.boot()
+
+    def emulator_died(self):
+        """Somewhere in the last run of programs."""
+        if self.seed < self.careful:
+            self.found.emulator.append(self.seed)
+            self.found.programs += 1
+            self.seed += 1
+        else:
+            self.careful = self.seed + RUN
+
+
+def on_machine(r, bed):
+    qemu = bed == "qemu"  # Bochs has one thread for all CPUs: few, and with little else to do
+    text = config(vm("fuzz", cpu=1, memory="4M", on_reboot="stop", watchdog=True,
+                     on_watchdog="nmi"),
+                  vm("neighbour", cpu=2 if qemu else 0, memory="16M",
+                     cmdline="calm" if qemu else "lazy"))
+    with Machine(text, ["fuzz.elf", "neighbour.elf"], bed=bed, cpus=3 if qemu else 2,
+                 memory=256, life=36000) as m:
         free = m.free_memory()
         m.command("start neighbour")
-        m.command("start fuzz")
-        end = seed + programs
-        every, stop_at = EVERY, end
-        while seed < end:
-            before = seed
-            seed, how = run_some(m, seed, stop_at - seed, every, patience)
-            found.programs += seed - before
-            if how == "done":
-                every, stop_at = EVERY, end
-                progress(f"{found.programs} programs, {sum(map(len, found.ended.values()))} ends")
-                continue
-            row = m.vms()["fuzz"]
-            if every > 1:  # again, one by one, to know which it was
-                every, stop_at = 1, min(seed + EVERY, end)
-            else:
-                if how == "hung":
-                    found.hung.append(seed)
-                    progress(f"seed {seed} hangs:\n{m.command('stats fuzz')}")
-                else:
-                    said = re.findall(r"\] fuzz: (.*)", m.command("log"))
-                    why = re.sub(r"[0-9a-f]{3,}", "N", " / ".join(said[-2:]))
-                    found.ended.setdefault(re.sub(r"code:.*?/", "code /", why), []).append(seed)
-                seed += 1
-                found.programs += 1
-                every, stop_at = EVERY, end
-            restart(m)
-            log = m.command("log")
-            assert not re.search(BAD, log), log
+        try:
+            r.go(Driver(m, r.found))
+        except (Closed, BrokenPipeError):
+            if m.process.wait(10) not in (-signal.SIGSEGV, -signal.SIGABRT):
+                raise
+            r.emulator_died()
+            return
         with m.console("neighbour") as c:
             c.expect(r"ok \d+", 60)
             c.send("q")
             c.expect(r"(PASS|FAILED) neighbour", 60)
             assert m.match.group(1) == "PASS"
         m.wait_state("neighbour", "exit", 20)
-        m.command("stop fuzz")
         assert not re.search(BAD, m.command("log"))
         assert m.free_memory() == free
-    return found
+
+
+def fuzz(bed="qemu", seed=1, programs=1000, again=20, limit=36000, progress=lambda text: None):
+    began = time.monotonic()
+    r = Run(seed, programs, again, began + limit, progress)
+    while r.more():
+        on_machine(r, bed)
+    r.found.seconds = time.monotonic() - began
+    suspect = [why for why in r.found.ended if re.search(SUSPECT, why)]
+    assert not suspect, r.found
+    return r.found
 
 
 def main():
@@ -119,11 +261,11 @@ def main():
     p.add_argument("--bed", default="qemu")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--programs", type=int, default=1000)
+    p.add_argument("--again", type=int, default=20)
+    p.add_argument("--seconds", type=int, default=36000)
     a = p.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the emulator ends with us
-    began = time.monotonic()
-    print(fuzz(a.bed, a.seed, a.programs, progress=lambda text: print(text, flush=True)))
-    print(f"{time.monotonic() - began:.0f} s")
+    print(fuzz(a.bed, a.seed, a.programs, a.again, a.seconds, lambda t: print(t, flush=True)))
     return 0
 
 
