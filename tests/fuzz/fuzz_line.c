@@ -6,7 +6,7 @@
 // SOURCES-OF: tests/unit/test_line.c
 // FLAGS: -fno-sanitize-coverage=trace-cmp,indirect-calls
 // RUNS: 8000
-// MAX_LEN: 200
+// MAX_LEN: 100
 #include "fuzz.h"
 
 #include "kernel/line.h"

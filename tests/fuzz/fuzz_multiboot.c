@@ -12,7 +12,7 @@
 #include "vmm/multiboot.h"
 
 #define IMAGE 0x2000u
-#define HEADER 0x1000u
+#define HEADER 0x200u
 
 static void put_header(u8 *image, u32 flags)
 {
