@@ -1,5 +1,6 @@
 // SOURCES-OF: tests/unit/test_config.c
-// MAX_LEN: 512
+// FLAGS: -fno-sanitize-coverage=trace-cmp
+// MAX_LEN: 400
 #include "kernel/config.h"
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);

@@ -7,6 +7,7 @@
  * document, which is not the one that libFuzzer keeps then.
  */
 // SOURCES: kernel/toml.c kernel/toml_scalar.c kernel/print.c
+// FLAGS: -fno-sanitize-coverage=trace-cmp
 // RUNS: 20000
 // MAX_LEN: 200
 #include <errno.h>
