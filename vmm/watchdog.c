@@ -47,6 +47,7 @@
 #define PRELOAD_MASK 0xfffffu
 
 #define PCI_CLOCK_HZ 33000000ull
+#define LENGTH_MIN 100000u /* ns: one that runs free may not wake the host more often */
 
 static struct {
 	u16 command, config;
@@ -61,8 +62,9 @@ static struct {
 static ns_t length(u32 preload)
 {
 	u64 ticks = (u64)preload + 1;
+	u64 clocks = ticks * (wd.config & CONFIG_MHZ ? 1u << 5 : 1u << 15);
 
-	return ticks * (wd.config & CONFIG_MHZ ? 1u << 5 : 1u << 15) * 1000000000ull / PCI_CLOCK_HZ;
+	return max_u64(clocks * 1000000000ull / PCI_CLOCK_HZ, LENGTH_MIN);
 }
 
 static void count(u32 stage)

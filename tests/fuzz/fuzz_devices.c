@@ -4,7 +4,7 @@
  * Checked: messages come from unmasked IOAPIC pins and are such as the kernel
  * takes; a masked PIC is silent; the PM timer tells the time; a wire is high
  * while its device asks; nobody wakes the host too often; no device stops the VM
- * but those that may.
+ * but those that may. Half of the VMs have a watchdog.
  */
 // SOURCES-OF: tests/unit/test_board.c
 // FLAGS: -fno-sanitize-coverage=trace-cmp,indirect-calls
@@ -82,6 +82,8 @@ static void check_stop(u32 flags)
 		return;
 	FUZZ_CHECK(fake.stop_why != ABI_STOP_EMULATION && fake.stop_why != ABI_STOP_BAD_IMAGE);
 	FUZZ_CHECK(fake.stop_why != ABI_STOP_DEBUG_EXIT || flags & ABI_VM_DEBUG_EXIT);
+	FUZZ_CHECK(fake.stop_why != ABI_STOP_WATCHDOG ||
+		   (flags & (ABI_VM_WATCHDOG | ABI_VM_WATCHDOG_NMI)) == ABI_VM_WATCHDOG);
 	FUZZ_CHECK(fake.finish_count == 0);
 }
 
@@ -124,8 +126,8 @@ static void go_on(u64 ns)
 {
 	u32 before = fake.msi_count, wakeups = run(ns);
 
-	/* the fastest is the RTC's 8 kHz; the rest is a handful */
-	FUZZ_CHECK(wakeups <= ns / 100000 + 70);
+	/* the PIT, or the RTC's 8 kHz, and a watchdog; the rest is a handful */
+	FUZZ_CHECK(wakeups <= (fake_vm.flags & ABI_VM_WATCHDOG ? 2 : 1) * (ns / 100000) + 70);
 	FUZZ_CHECK(fake.msi_count - before <= 4 * (wakeups + 1));
 	if (fake.msi_count > FAKE_MAX)
 		fake.msi_count = FAKE_MAX;
@@ -193,6 +195,27 @@ static void msr(struct fuzz_in *in)
 		FUZZ_CHECK(!pvclock_rdmsr(number, &got));
 }
 
+/* Its registers in configuration space and behind its BAR, mostly unlocked. */
+static void watchdog(struct fuzz_in *in, u8 how)
+{
+	static const u8 regs[] = { 0x04, 0x10, 0x60, 0x68, 0x68, 0x3c, 0x00, 0x2c };
+	u32 size = 1u << (how >> 4 & 1) << (how >> 5 & 1);
+	u64 at = BOARD_PCI_MMIO + (how & 15), value = fuzz_take(in, size);
+
+	if (how & 0x80) {
+		out32(BOARD_PCI_ADDR, 0x80000000 | 1 << 11 | regs[how & 7]);
+		iomap_write(IO_PORT, BOARD_PCI_DATA, size, value);
+		return;
+	}
+	if (how & 0x40) {
+		FUZZ_CHECK((iomap_read(IO_MMIO, at, size) & ~size_mask(size)) == 0);
+		return;
+	}
+	iomap_write(IO_MMIO, BOARD_PCI_MMIO + 0xc, 2, 0x80);
+	iomap_write(IO_MMIO, BOARD_PCI_MMIO + 0xc, 2, 0x86);
+	iomap_write(IO_MMIO, at, size, value);
+}
+
 static void input(struct fuzz_in *in)
 {
 	u32 n = fuzz_below(in, 64);
@@ -237,7 +260,12 @@ static void step(struct fuzz_in *in, u8 op)
 	case 11: acknowledge(); break;
 	case 12: ioapic_eoi(fuzz_u8(in)); break;
 	case 13: input(in); break;
-	case 14: pm_power_button(); break;
+	case 14:
+		if (op & 0x80)
+			pm_power_button();
+		else
+			watchdog(in, fuzz_u8(in));
+		break;
 	case 15: msr(in); break;
 	}
 }
@@ -245,7 +273,7 @@ static void step(struct fuzz_in *in, u8 op)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_in in = { data, size };
-	u32 flags = fuzz_u8(&in) & ABI_VM_DEBUG_EXIT;
+	u32 flags = fuzz_u8(&in) & (ABI_VM_DEBUG_EXIT | ABI_VM_WATCHDOG | ABI_VM_WATCHDOG_NMI);
 
 	machine_reset();
 	fake_vm.flags = flags;
@@ -264,6 +292,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			read_entries(after.low, after.high);
 		check_messages();
 		check_stop(flags);
+		FUZZ_CHECK(!fake.nmi_count || flags & ABI_VM_WATCHDOG);
 		if (i % 8 == 0) {
 			check_time();
 			check_pic();

@@ -233,6 +233,22 @@ static void test_nmi(void **state)
 	assert_int_equal(fake.nmi_count, 2);
 }
 
+/* A guest that makes it as short as it gets, and lets it run for ever. */
+static void test_no_storm(void **state)
+{
+	(void)state;
+	point(0x60);
+	out16(DATA, 0x0004);
+	unlock();
+	write_reg(BASE, 4, 0);
+	unlock();
+	write_reg(BASE + 4, 4, 0);
+	point(0x68);
+	out8(DATA, 0x06);
+	assert_in_range(run(NS_PER_S), 9000, 10000);
+	assert_int_equal(fake.stop_count, 0);
+}
+
 static void test_hostile(void **state)
 {
 	static const u8 sizes[] = { 1, 2, 4, 8 };
@@ -274,6 +290,7 @@ int main(void)
 		cmocka_unit_test_setup(test_unlocking, setup),
 		cmocka_unit_test_setup(test_no_output, setup),
 		cmocka_unit_test_setup(test_nmi, setup_nmi),
+		cmocka_unit_test_setup(test_no_storm, setup),
 		cmocka_unit_test_setup(test_hostile, setup),
 	};
 
