@@ -1,11 +1,11 @@
 /*
- * The monitor's instruction upcalls (MMIO, string I/O, CR, DR) on a
+ * The monitor's instruction upcalls (MMIO, string I/O, CR, DR), and PEEK, on a
  * guest in one of four modes, with code, registers, segments and page-table
  * entries from the input. Each upcall ends in exactly one finish that the kernel
  * takes, and where a model follows (emulate_model.h) in the one that it expects;
  * memory outside of what the guest may write, and RIP, stay as they were.
  */
-// SOURCES: vmm/emulate.c vmm/string_op.c vmm/access.c vmm/fetch.c vmm/walk.c vmm/decode.c vmm/alu.c vmm/control.c vmm/iomap.c vmm/timer.c vmm/vm.c vmm/lib.c tests/unit/fake/sys_fake.c
+// SOURCES: vmm/peek.c vmm/emulate.c vmm/string_op.c vmm/access.c vmm/fetch.c vmm/walk.c vmm/decode.c vmm/alu.c vmm/control.c vmm/iomap.c vmm/timer.c vmm/vm.c vmm/lib.c tests/unit/fake/sys_fake.c
 // FLAGS: -fno-sanitize-coverage=trace-cmp,indirect-calls
 // RUNS: 15000
 // MAX_LEN: 128
@@ -17,6 +17,7 @@
 #include "vmm/decode.h"
 #include "vmm/emulate.h"
 #include "vmm/fetch.h"
+#include "vmm/peek.h"
 #include "vmm/vm.h"
 #include "vmm/walk.h"
 
@@ -210,8 +211,38 @@ static void upcall(struct abi_vcpu *v, u32 reason)
 	case ABI_UP_MMIO: SYS_FAKE_UPCALL(emulate_mmio(v)); break;
 	case ABI_UP_PIO_STRING: SYS_FAKE_UPCALL(emulate_pio_string(v)); break;
 	case ABI_UP_CR: SYS_FAKE_UPCALL(control_cr(v)); break;
+	case ABI_UP_PEEK: SYS_FAKE_UPCALL(peek(v)); break;
 	default: SYS_FAKE_UPCALL(control_dr(v)); break;
 	}
+}
+
+/* One byte that the administrator would see: as a read by the guest's kernel. */
+static bool peeked(struct abi_vcpu *v, u64 lin, u8 *byte)
+{
+	const u8 *p;
+	struct walk w;
+
+	if (v->state.efer & EFER_LMA ? lin + BIT(47) >= BIT(48) : lin >> 32)
+		return false;
+	if (walk(v, lin, 0, &w) != WALK_OK)
+		return false;
+	p = guest_ptr(w.gpa, 1);
+	if (p)
+		*byte = *p;
+	return p;
+}
+
+/* All bytes up to the first that cannot be read, and no more. */
+static void check_peek(struct abi_vcpu *v, const struct abi_vcpu *old)
+{
+	u64 most = old->value < sizeof(v->log) ? old->value : sizeof(v->log);
+	u8 byte = 0;
+
+	FUZZ_CHECK(fake.finish_count == 1 && fake.fin == ABI_FIN_PEEK && fake.a <= most);
+	FUZZ_CHECK(device_accesses == 0 && fake.stop_count == 0);
+	for (u64 i = 0; i < fake.a; i++)
+		FUZZ_CHECK(peeked(v, old->gpa + i, &byte) && (u8)v->log[i] == byte);
+	FUZZ_CHECK(fake.a == most || !peeked(v, old->gpa + fake.a, &byte));
 }
 
 static bool ours(gpa_t gpa)
@@ -296,7 +327,7 @@ static void check_model(const struct model *m, const struct abi_vcpu *old)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const u32 reasons[] = { ABI_UP_MMIO, ABI_UP_MMIO, ABI_UP_MMIO, ABI_UP_PIO_STRING,
-				       ABI_UP_CR,   ABI_UP_DR,	 ABI_UP_MMIO, ABI_UP_MMIO };
+				       ABI_UP_CR,   ABI_UP_DR,	 ABI_UP_MMIO, ABI_UP_PEEK };
 	static const u64 pages[] = { DEVICE, DEVICE + 0x1000, 0xfee00000, 0xfec00000 };
 	struct fuzz_in in = { data, size };
 	u8 what = fuzz_u8(&in), odd = fuzz_u8(&in), page = fuzz_u8(&in);
@@ -324,8 +355,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (odd & 0x40) /* with caches empty, and with what the model's walks left there */
 		walk_forget();
 	device_accesses = 0;
+	if (reason == ABI_UP_PEEK) {
+		v->gpa = v->gpr[ABI_RSP] & (odd & 32 ? ~0ull : ~0ull >> 32);
+		v->value = v->gpr[ABI_RCX] & 511;
+	}
 	old = *v;
 	upcall(v, reason);
+	if (reason == ABI_UP_PEEK) {
+		check_peek(v, &old);
+		return 0;
+	}
 	check_finish(v, &old, reason);
 	check_model(&m, &old);
 	FUZZ_CHECK(device_accesses <= 2 * 1024 + 16);
