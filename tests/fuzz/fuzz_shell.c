@@ -7,7 +7,7 @@
 // SOURCES-OF: tests/unit/test_shell.c
 // FLAGS: -fno-sanitize-coverage=trace-cmp
 // RUNS: 6000
-// MAX_LEN: 120
+// MAX_LEN: 64
 #include "fuzz.h"
 
 #include "control_fake.h"
@@ -109,7 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fuzz_in in = { data, size };
 
 	start();
-	for (u32 i = 0; in.n && i < 100; i++) {
+	for (u32 i = 0; in.n && i < 40; i++) {
 		u8 op = fuzz_u8(&in);
 		u32 from = wires_fake[0].out_len;
 
