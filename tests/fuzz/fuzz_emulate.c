@@ -89,6 +89,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		page_table[i] = i << 12 | (i == READ_ONLY >> 12 ? 5 : 7);
 	page_table[0xfe] = DEVICE | 7;
 	page_table[0xff] = (DEVICE + 0x1000) | 7;
+	page_table[511] = DEVICE | 7;
 	memset(sealed, 0xee, sizeof(sealed));
 	return 0;
 }
@@ -102,6 +103,8 @@ static void make_tables(u32 mode, struct abi_state *s)
 		put64(pml4, pdpt | 7);
 	put64(pdpt, pd | (mode == MODE_64 ? 7 : 1));
 	put64(pd, pt | 7);
+	put64(pdpt + 24, pd | (mode == MODE_64 ? 7 : 1)); /* and the last 2 MiB below 4 GiB */
+	put64(pd + 8 * 511, pt | 7);
 	put64(pd + 8, DEVICE | 0x87); /* 2 MiB from 0x200000 on: devices */
 	memcpy(guest_ptr(pt, PAGE_SIZE), page_table, PAGE_SIZE);
 	memcpy(guest_ptr(READ_ONLY, PAGE_SIZE), sealed, PAGE_SIZE);
@@ -133,6 +136,8 @@ static void make_guest(struct fuzz_in *in, struct abi_vcpu *v, u32 mode, u8 odd)
 		g->attr = fuzz_u16(in) & 0xfff;
 		g->limit = fuzz_u32(in);
 		g->base = fuzz_u64(in);
+		if (g->attr & 0x100) /* AVL, which means nothing: just below 4 GiB */
+			g->base = 0xfffffff0;
 	}
 	if (odd & 2 && mode >= MODE_PAE32) /* a table entry, too */
 		put64(TABLES + 8 * (fuzz_u16(in) % 2048), fuzz_u64(in));
