@@ -58,4 +58,4 @@ info: action=report
 debug: action=ignore
 magic_break: enabled=0
 """)
-    (folder / "rc").write_text("c\n" * (50 if survive else 1))
+    (folder / "rc").write_text("c\n" * (10000 if survive else 1))
