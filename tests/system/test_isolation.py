@@ -9,13 +9,14 @@ import pytest
 from harness import Machine, config, vm
 
 
-@pytest.fixture(scope="module", params=["qemu", "bochs"])
+@pytest.fixture(scope="module",
+                params=["qemu", "bochs", pytest.param("intel", marks=pytest.mark.long)])
 def machine(request):
     text = config(vm("leaver", cpu=1, kernel="leftover.elf", memory="8M"),
                   vm("stayer", cpu=2, kernel="leftover.elf", memory="8M", cmdline="stay"),
                   vm("first", cpu=0, kernel="leftover.elf", memory="8M"),
                   vm("busy", cpu=3, kernel="quiet.elf", memory="8M",
-                     cmdline="open" if request.param == "bochs" else ""),
+                     cmdline="open" if request.param != "qemu" else ""),
                   vm("asleep", cpu=4, kernel="quiet.elf", memory="8M", cmdline="halt"))
     with Machine(text, ["leftover.elf", "quiet.elf"], bed=request.param, cpus=5) as m:
         yield m

@@ -119,13 +119,14 @@ def test_instructions(machine):
     assert not wrong
 
 
-def test_instructions_bochs():
-    """Those that QEMU is not strict about, or that differ between the two."""
+@pytest.mark.parametrize("bed", ["bochs", pytest.param("intel", marks=pytest.mark.long)])
+def test_instructions_elsewhere(bed):
+    """Those that QEMU is not strict about, or that differ between the emulators."""
     names = ["iret_kernel", "iret_tss", "iret_null", "iret_kernel_rip", "iret_nt", "lret_kernel",
              "lret_32", "push_wild", "jump_wild", "sysenter", "ss_kernel", "int_timer"]
     vectors = {"push_wild": SS, "sysenter": None, "iret_kernel_rip": None}
     text = config(vm("bad", cpu=1, kernel="badmonitor.elf", memory="8M"))
-    with Machine(text, ["badmonitor.elf"], efi=VARIANT, bed="bochs", cpus=2, memory=512) as m:
+    with Machine(text, ["badmonitor.elf"], efi=VARIANT, bed=bed, cpus=2, memory=512) as m:
         for name in names:
             vector = exception(crash(m, f"do={NUMBER[name]:x}"))[0]
             assert vector in (vectors.get(name, GP) or vector,), name
@@ -155,6 +156,27 @@ def test_accesses(machine):
             assert error & PRESENT, name
         if name == "stack_overflow":
             assert 0xa000000 <= address < 0xa010000 - 0x4000, hex(address)
+
+
+@pytest.mark.long
+def test_misbehaviours_intel():
+    """Accesses, loops and finishes on VT-x: the walls are the same page tables and checks."""
+    text = config(vm("before", cpu=1, kernel="neighbour.elf", cmdline="calm", autostart=True),
+                  vm("bad", cpu=2, kernel="badmonitor.elf", memory="8M"))
+    with Machine(text, ["neighbour.elf", "badmonitor.elf"], efi=VARIANT, bed="intel", cpus=3,
+                 memory=512) as m:
+        m.wait_state("before", "running", 30)
+        free = m.free_memory()
+        test_accesses(m)
+        for name in LISTS["LOOPS"]:
+            crash(m, f"do={NUMBER[name]:x}", reason="its monitor did not")
+        for upcall, *args in BAD_FINISHES[::4]:
+            crash(m, finish(upcall, *args), reason="its monitor ended upcall", last=None)
+        assert run(m, "do=0")[0] == "debug exit 0x10"
+        assert m.free_memory() == free
+        with m.console("before") as c:
+            c.send("q")
+            c.expect("PASS neighbour", 30)
 
 
 def test_loops(machine):

@@ -25,7 +25,8 @@ def running(m):
         m.wait_state(name, "running", 20)
 
 
-@pytest.mark.parametrize("bed", ["qemu", "bochs"])
+@pytest.mark.parametrize("bed", ["qemu", "bochs",
+                                 pytest.param("intel", marks=pytest.mark.long)])
 def test_selftest_and_nmis(bed):
     with start(bed=bed, qemu_cpu=CPU) as m:
         running(m)
@@ -92,6 +93,19 @@ def test_panic(how, cpu, what, wanted):
         for name in wanted:
             assert any(n.split(".")[0] == name for n in names), (name, names)
         stopped(m)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("bed", ["bochs", "intel"])
+def test_panic_elsewhere(bed):
+    """One in the kernel while a guest is interrupted, one without a stack."""
+    for how, cpu, what, wanted in (PANICS[0], PANICS[2]):
+        with start(bed=bed) as m:
+            running(m)
+            said, text, end = last_words(m, how, cpu)
+            assert end == "halted" and what in said
+            names = check_text(text)
+            assert any(n.split(".")[0] == wanted[0] for n in names), names
 
 
 def test_panic_within_the_panic():
