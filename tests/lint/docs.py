@@ -1,7 +1,11 @@
 #!/usr/bin/python3
 """Every `name` in docs/architecture.md must exist: a file of this tree (globs allowed), or
-identifiers and numbers that its sources have. What is code of somebody else is in ALIENS."""
+identifiers and numbers that its sources have. What is code of somebody else is in ALIENS.
 
+In docs/security.md every `file: test` must be a test of that file, and so must a name of a test
+that stands behind it alone; a guest, a fuzzer and all else must exist."""
+
+import fnmatch
 import pathlib
 import re
 import subprocess
@@ -9,6 +13,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGE = "docs/architecture.md"
+TESTS = "docs/security.md"
 # Words in `code` that are not ours: instructions, the page's own notation.
 ALIENS = set("""code CPUID OUT Shutdown path name NAME PART""".split())
 FILE = re.compile(r"[\w.*/{}-]*(/[\w.*{},-]*|\.(c|h|S|py|md|toml|ld|EFI|elf|img))$")
@@ -53,6 +58,38 @@ def word_exists(word, words):
     return any(w.endswith("_" + word) for w in words) if word.isupper() else False
 
 
+def defines(path, name):
+    """Is there a function of that name (a glob) in the file?"""
+    text = (ROOT / path).read_text()
+    names = re.findall(r"^def (\w+)|^(?:static )?(?:\w+ \**)+(\w+)\(", text, re.M)
+    return any(fnmatch.fnmatch(a or b, name) for a, b in names)
+
+
+def check_tests(files, words):
+    """-> what is wrong with the names in TESTS, how many there are"""
+    text = re.sub(r"```.*?```", "", (ROOT / TESTS).read_text(), flags=re.S)
+    bad, pairs, current = [], 0, []
+    for code in re.findall(r"`([^`]+)`", text):
+        code = " ".join(code.split())
+        m = re.fullmatch(r"(test_[\w*]+\.(?:c|py))(?:: (\w+\*?))?", code)
+        if m:
+            current = [f for f in files if fnmatch.fnmatch(pathlib.PurePath(f).name, m[1])
+                       and f.startswith("tests/")]
+            pairs += 1
+            if not current or m[2] and not any(defines(f, m[2]) for f in current):
+                bad.append(f"{TESTS}: no such test: {code}")
+        elif re.fullmatch(r"test_\w+\*?|[a-z0-9]+(_[a-z0-9]+){2,}", code):
+            pairs += 1
+            if not any(defines(f, code) for f in current):
+                bad.append(f"{TESTS}: no such test in {current}: {code}")
+        elif code not in ("file: test", "lint: layering"):
+            for word in re.findall(r"[A-Za-z_]\w+\*?", code):
+                if not fnmatch.filter(words, word) and not word_exists(word, words) and \
+                        not file_exists(word, files):
+                    bad.append(f"{TESTS}: nowhere in the tree: {word} (in `{code}`)")
+    return bad, pairs
+
+
 def main():
     files = tracked()
     words = words_of(files)
@@ -71,8 +108,10 @@ def main():
                 for word in re.findall(r"\w+", part):
                     if not word_exists(word, words):
                         bad.append(f"{PAGE}:{number}: nowhere in the tree: {word} (in `{code}`)")
-    print("\n".join(bad) if bad else f"{names} names")
-    return 1 if bad or names < 100 else 0
+    wrong, tests = check_tests(files, words)
+    bad += wrong
+    print("\n".join(bad) if bad else f"{names} names, {tests} tests")
+    return 1 if bad or names < 100 or tests < 100 else 0
 
 
 sys.exit(main())
