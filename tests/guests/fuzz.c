@@ -59,7 +59,7 @@ static void program(u64 seed)
 	fill(scratch, any(), sizeof(scratch));
 	fill(code, ~0ull / 255 * 0xcc, sizeof(code));
 	outl(0xcf8, 0x80000000 | below(64) * 4); /* the host bridge, not the watchdog */
-	if (seed & 1)
+	if (seed & 1)				 /* three exits: not each time */
 		watch_begin();
 	for (u32 i = 0; i < OPERATIONS; i++) {
 		u32 before = rescued, which = below(ARRAY_SIZE(operations));

@@ -52,7 +52,7 @@ static void random_registers(void)
 		fuzz_regs[i] = somewhere();
 	if (!one_in(16)) /* else, the stack in a device */
 		fuzz_regs[4] = (u64)scratch + PAGE + below(2 * PAGE);
-	fuzz_regs[1] = one_in(8) ? value() & 0xffff : below(32); /* a REP's count */
+	fuzz_regs[1] = one_in(8) ? value() & 0xfff : below(32); /* a REP's count */
 }
 
 static void emit(const u8 *bytes, u32 n)
@@ -316,7 +316,7 @@ static void interrupt_operation(void)
 		ioapic_write(reg, (u32)value());
 		break;
 	case 2:
-		sleep = one_in(4);
+		sleep = one_in(8);
 		try_write32((void *)(LAPIC_BASE + LAPIC_LVT_TIMER),
 			    sleep ? 0x20 + below(0xe0) : (u32)value() & 0x600ff);
 		try_write32((void *)(LAPIC_BASE + LAPIC_TIMER_INITIAL), sleep	   ? below(100000)

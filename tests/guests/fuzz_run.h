@@ -168,7 +168,7 @@ static void watch_write(u32 reg, u32 value)
 	*(volatile u32 *)(watch_regs + reg) = value;
 }
 
-/* Anew from here: a program begins. */
+/* What hangs from here on is ended; what hung before is forgotten. */
 static void watch_begin(void)
 {
 	misses = 0;

@@ -29,6 +29,9 @@ END = (r"\] fuzz: ((?:triple fault|halted|debug exit|reset by|powered off|cannot
        r"[^\r\n]*)\r*\n")
 RUN = 150  # programs for which a VM is started: more might exhaust its share of the log
 DONE = "debug exit 0x10"
+# what the guest's numbers mean
+OPERATIONS = ("instruction", "instruction", "memory", "memory", "port", "MSR", "system",
+              "hypercall", "CPUID", "page table", "interrupt")
 SILENCE = 3  # seconds of the bed without news, after which they are asked for
 
 
@@ -72,7 +75,7 @@ class Driver:
     def __init__(self, m, found):
         self.m, self.found = m, found
         # Bochs' time is that of its instructions, QEMU's goes on while its host is busy
-        self.ticks = 66000 if m.bed == "qemu" else 16000
+        self.ticks = 50000 if m.bed == "qemu" else 16000
         self.pings = self.starts = self.traps_seen = 0
         self.last = None  # the seed that was begun last
 
@@ -87,10 +90,11 @@ class Driver:
             if word == "seed":
                 self.last = seed
             elif word == "rescued":
-                self.found.rescued[seed] = rest.split()[-1]
+                self.found.rescued[seed] = OPERATIONS[int(rest.split()[-1])]
             elif seed > self.traps_seen:
                 self.traps_seen = seed
-                for name, n in re.findall(r"(#\d+|interrupts)=(\d+)", rest):
+                # what a program may have written over is left out
+                for name, n in re.findall(r"(#\d+|interrupts)=(\d{1,5})\b", rest):
                     self.found.traps[name] += int(n)
 
     def _attach(self):
@@ -148,8 +152,8 @@ class Driver:
             try:
                 self.m.expect(END, SILENCE)
                 text, why = self._log(self.m.before), self.m.match.group(1)
-                table = re.search(r"page table in device memory", text)
-                return short(table.group() if table and "emulated" in why else why)
+                told = re.findall(r"page table (?:in device memory|outside RAM)|no progress", text)
+                return short(told[-1] if told and "emulated" in why else why)
             except Timeout:
                 before = self.last
                 self._attach()
@@ -248,9 +252,12 @@ def on_machine(r, bed):
 def fuzz(bed="qemu", seed=1, programs=1000, again=20, limit=36000, progress=lambda text: None):
     began = time.monotonic()
     r = Run(seed, programs, again, began + limit, progress)
-    while r.more():
-        on_machine(r, bed)
-    r.found.seconds = time.monotonic() - began
+    try:
+        while r.more():
+            on_machine(r, bed)
+    finally:
+        r.found.seconds = time.monotonic() - began
+        progress(str(r.found))
     suspect = [why for why in r.found.ended if re.search(SUSPECT, why)]
     assert not suspect, r.found
     return r.found
@@ -265,7 +272,7 @@ def main():
     p.add_argument("--seconds", type=int, default=36000)
     a = p.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the emulator ends with us
-    print(fuzz(a.bed, a.seed, a.programs, a.again, a.seconds, lambda t: print(t, flush=True)))
+    fuzz(a.bed, a.seed, a.programs, a.again, a.seconds, lambda text: print(text, flush=True))
     return 0
 
 
