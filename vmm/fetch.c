@@ -137,27 +137,12 @@ const struct insn *fetch_insn(struct abi_vcpu *v)
 	return fetch_any(v, mode);
 }
 
-void fetch_stale(const struct abi_vcpu *v)
-{
-	static u64 rip, count;
-	static ns_t since;
-	ns_t now = vm_now();
-
-	if (v->rip != rip || now - since > 1000000000) {
-		rip = v->rip;
-		since = now;
-		count = 0;
-	}
-	if (++count > 1000)
-		sys_fail("no progress at RIP %lx, guest-physical %lx", v->rip, v->gpa);
-	finish_none();
-}
-
-void fetch_fail(struct abi_vcpu *v, const char *what)
+/* The bytes at RIP as they are now, each with a space in front. */
+static void code_text(const struct abi_vcpu *v, char text[3 * INSN_MAX + 1])
 {
 	enum insn_mode mode = fetch_mode(v);
-	char text[3 * INSN_MAX + 1] = "";
 
+	text[0] = 0;
 	for (u32 i = 0; i < INSN_MAX; i++) {
 		struct walk w;
 		const u8 *p = NULL;
@@ -168,7 +153,34 @@ void fetch_fail(struct abi_vcpu *v, const char *what)
 			break;
 		str_format(text + 3 * i, 4, " %02x", *p);
 	}
+}
+
+void fetch_stale(const struct abi_vcpu *v)
+{
+	static u64 rip, count;
+	static ns_t since;
+	ns_t now = vm_now();
+	char text[3 * INSN_MAX + 1];
+
+	if (v->rip != rip || now - since > 1000000000) {
+		rip = v->rip;
+		since = now;
+		count = 0;
+	}
+	if (++count > 1000) {
+		code_text(v, text);
+		sys_fail("no progress at RIP %lx, guest-physical %lx, %u-bit code:%s", v->rip,
+			 v->gpa, 16u << fetch_mode(v), text);
+	}
+	finish_none();
+}
+
+void fetch_fail(struct abi_vcpu *v, const char *what)
+{
+	char text[3 * INSN_MAX + 1];
+
+	code_text(v, text);
 	sys_log("%s at RIP %lx, guest-physical %lx, %u-bit code:%s", what, v->rip, v->gpa,
-		16u << mode, text);
+		16u << fetch_mode(v), text);
 	finish_fault(VEC_UD, 0, 0);
 }
