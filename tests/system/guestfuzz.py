@@ -105,7 +105,7 @@ class Driver:
     def leave(self):
         self.m.send("\x1d\r")  # a second key: it need not wait for another Ctrl-]
         self._guest_said(self.m.wait_prompt())
-        self._log(self.m.wait_prompt())
+        self.told = self._log(self.m.wait_prompt())
 
     def _ping(self):
         """What the guest's UART gets before the guest runs is lost: until it answers. What
@@ -146,14 +146,20 @@ class Driver:
             self.found.exits.update(self.m.json("stats fuzz")["exits_by_reason"])
         return why
 
+    def _why(self, text):
+        """How the VM has ended, by the log; None: it has not."""
+        end = re.search(END, text)
+        told = re.findall(r"page table (?:in device memory|outside RAM)|no progress", text)
+        return end and short(told[-1] if told and "emulated" in end.group(1) else end.group(1))
+
     def _wait(self):
         silent = 0
         while True:
+            if why := self._why(self.told):
+                return why
             try:
                 self.m.expect(END, SILENCE)
-                text, why = self._log(self.m.before), self.m.match.group(1)
-                told = re.findall(r"page table (?:in device memory|outside RAM)|no progress", text)
-                return short(told[-1] if told and "emulated" in why else why)
+                return self._why(self.told + self._log(self.m.before) + self.m.match.group())
             except Timeout:
                 before = self.last
                 self._attach()
