@@ -13,7 +13,7 @@ def check(bed, seed, programs):
     assert found.ends() < programs / 10 and len(found.rescued) < programs / 5
     assert all(found.traps[name] for name in ("#3", "#6", "#13", "#14", "interrupts"))
     assert all(found.exits[name] for name in ("PIO", "NPF", "CPUID", "RDMSR", "WRMSR", "CR", "DR",
-                                              "HYPERCALL", "EXC", "HLT", "WINDOW"))
+                                              "HYPERCALL", "EXC", "WINDOW"))
 
 
 def test_programs_on_qemu():
