@@ -1,9 +1,10 @@
 /*
  * The guest fuzzer: executes programs of random operations, each made from a
  * seed, so that a seed does the same again. A line `p TEXT` on the console is
- * answered with `pong TEXT`; `r SEED COUNT TICKS` runs COUNT programs from SEED on,
- * says the seed of each before it starts, and then ends with PASS. What hangs is
- * ended by the watchdog, whose two timers get TICKS of 0.97 us. Between two programs
+ * answered with `pong TEXT`; `r SEED COUNT TICKS MASKED` runs COUNT programs from SEED
+ * on, says the seed of each before it starts, and then ends with PASS. What hangs is
+ * ended by the watchdog, whose two timers get TICKS of 0.97 us; MASKED says how often
+ * interrupts are off (fuzz_ops.h). Between two programs
  * all is put back that is known to last. Whatever a program does to this guest (a
  * triple fault, a power-off, a hang) is its own loss; a neighbour and the host are
  * judged.
@@ -142,6 +143,7 @@ void guest_main(void)
 	char line[80];
 	const char *p = line + 1;
 	u64 seed, count;
+	u32 ticks;
 
 	own_tables();
 	trap_hook = on_trap;
@@ -162,5 +164,7 @@ void guest_main(void)
 	}
 	seed = number(&p);
 	count = number(&p);
-	run(seed, count, (u32)number(&p));
+	ticks = (u32)number(&p);
+	masked = (u32)number(&p);
+	run(seed, count, ticks);
 }

@@ -147,7 +147,7 @@ class Machine(bulkhead.Shell):
         command, address = self._qemu() if self.bed == "qemu" else self._bochs()
         command = ["timeout", "-k", "5", str(int(seconds(self.life)))] + command
         self.emulator_log = open(self.dir / "emulator.log", "wb")
-        self.process = subprocess.Popen(command, cwd=self.dir, stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen(command, cwd=self.dir, stdin=subprocess.PIPE,
                                         stdout=self.emulator_log, stderr=subprocess.STDOUT,
                                         start_new_session=True)
         self.socket = self._connect(address)
@@ -183,6 +183,16 @@ class Machine(bulkhead.Shell):
         bochs.configure(self.dir, self.cylinders, port, self.model, self.cpus,
                         min(self.memory, 1024), survive=self.model == bochs.AMD)
         return bochs.COMMAND, ("127.0.0.1", port)
+
+    def debugger(self, *commands):
+        """Halts Bochs for good and gives its debugger these -> what that says."""
+        child = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        os.kill(int(child.read_text()), signal.SIGINT)
+        self.process.stdin.write("\n".join([*commands, "q\n"]).encode())
+        self.process.stdin.flush()
+        self.process.wait(seconds(20))
+        text = (self.dir / "emulator.log").read_text(errors="replace")
+        return text[text.index("<bochs:"):]
 
     def close(self):
         if self in machines:
