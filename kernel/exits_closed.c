@@ -10,7 +10,7 @@
 #include "kernel/vcpu.h"
 #include "kernel/vm.h"
 
-#define CPUID_LEAF_XSAVE 0xd  /* shown only where the host has XSAVE */
+#define CPUID_LEAF_XSAVE 0xd
 #define HYPERCALL_ENOSYS 1000 /* KVM's answer to a hypercall that it does not know */
 
 /* ------------------------------------------------------------ MSRs */
@@ -163,7 +163,7 @@ static NOINLINE bool cpuid_slow(struct vcpu *v, u32 leaf)
 	if (!cpuid_lookup(t, leaf, sub, r))
 		return put_cpuid(v, r);
 	d.cr4 = hv->get_cr(&v->hv, 4);
-	d.xcr0 = leaf == CPUID_LEAF_XSAVE ? xgetbv(0) : 0;
+	d.xcr0 = leaf == CPUID_LEAF_XSAVE && t->xcr0 ? xgetbv(0) : 0; /* else #UD, in ring 0 */
 	d.apic_id = v->id;
 	d.apic_enabled = lapic_hw_enabled(&v->lapic);
 	cpuid_patch(t, leaf, sub, &d, r);

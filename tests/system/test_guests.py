@@ -96,3 +96,16 @@ def test_memory_is_clean_after_another_guest(machine, name):
     for _ in range(2):
         machine.command(f"start {name}")
         machine.wait_state(name, r"exit.*(16|0x10)\b", 60)
+
+
+OLD = ["hello", "cpuid", "msrs", "fpu"]
+
+
+def test_a_processor_of_2008():
+    """Without XSAVE, SMEP, SMAP, PCID and much else."""
+    vms = [vm(name, cpu=i + 1, memory="16M", on_reboot="stop") for i, name in enumerate(OLD)]
+    with Machine(config(*vms), [f"{n}.elf" for n in OLD], qemu_cpu="Opteron_G3,+svm,+npt",
+                 cpus=len(OLD) + 1) as m:
+        for name in OLD:
+            m.command(f"start {name}")
+            m.wait_state(name, r"^stopped debug exit 0x10\b", 60)

@@ -383,6 +383,19 @@ static void cpuid_shows_the_guests_own_osxsave(void **state)
 	assert_int_equal(v->hv.gpr[HV_RCX] & BIT(27), BIT(27));
 }
 
+static void cpuid_needs_no_xsave(void **state)
+{
+	(void)state;
+	v->vm->cpuid.xcr0 = 0;
+	hw.has[CPU_XSAVE] = false;
+	v->hv.gpr[HV_RAX] = 0xd;
+	v->hv.gpr[HV_RCX] = 0;
+	world_exit(EXIT(CPUID, .insn_len = 2));
+	world_run();
+	hw.has[CPU_XSAVE] = true;
+	assert_int_equal(v->stats.exits[HV_EXIT_CPUID], 1);
+}
+
 static void rdmsr_of(u32 index)
 {
 	world_forget();
@@ -1398,6 +1411,7 @@ int main(void)
 		T(deadlines_cannot_wrap),
 		T(cpuid_is_answered_closed),
 		T(cpuid_shows_the_guests_own_osxsave),
+		T(cpuid_needs_no_xsave),
 		T(msrs_are_an_allow_list),
 		T(state_msrs),
 		T(efer_is_checked),

@@ -93,12 +93,14 @@ void write_cr3(u64 value)
 u64 xgetbv(u32 index)
 {
 	assert_int_equal(index, 0);
+	assert_true(hw.has[CPU_XSAVE]); /* else #UD in ring 0 */
 	return hw.xcr0[hw.cpu];
 }
 
 void xsetbv(u32 index, u64 value)
 {
 	assert_int_equal(index, 0);
+	assert_true(hw.has[CPU_XSAVE]);
 	assert_true(value & XCR0_X87); /* else #GP in ring 0 */
 	assert_int_equal(value & ~HOST_XCR0, 0);
 	hw.xcr0[hw.cpu] = value;
