@@ -128,8 +128,9 @@ static void exit_hlt(struct vcpu *v)
 	vcpu_advance(v, v->hv.exit.insn_len);
 	if (v->hv.inject.valid) /* single-stepped: #DB comes first and wakes it */
 		return;
-	if (!(v->hv.rflags & RFLAGS_IF) && !v->nmi_pending && !v->kept[VCPU_KEPT_NMI].valid) {
-		/* the only vCPU, and nobody to send it an NMI */
+	if (!(v->hv.rflags & RFLAGS_IF) && !v->nmi_pending && !v->kept[VCPU_KEPT_NMI].valid &&
+	    !v->vm->config->watchdog) {
+		/* the only vCPU, and nobody to send it an NMI or to reset it */
 		vcpu_end(v, VM_END_HALTED, 0, "halted with interrupts off");
 		return;
 	}

@@ -1,7 +1,7 @@
 /*
  * The watchdog (Intel 6300ESB, PCI 00:01.0), started for one second as Linux's
  * driver does it. Without a word the guest then does nothing, and its VM is
- * over; "ping": it is kept from that for three seconds, and switched off;
+ * over; "reset": that with interrupts off, for good; "ping": it is kept from that for three seconds, and switched off;
  * "nmi": an NMI comes instead.
  */
 #include "lib.h"
@@ -81,6 +81,8 @@ void guest_main(void)
 		spin_us(1500000);
 		return;
 	}
+	if (option("reset")) /* as dead as can be */
+		asm volatile("cli; hlt");
 	for (u32 i = 0; i < 20 && !nmis; i++)
 		spin_us(250000);
 	CHECK(option("nmi") && nmis == 1, "%u NMIs", nmis);

@@ -306,6 +306,19 @@ static void hlt_without_interrupts_is_the_end(void **state)
 	assert_int_equal(vcpu_run(v), VCPU_LEAVE_ENDED);
 }
 
+static void but_a_watchdog_may_wake(void **state)
+{
+	(void)state;
+	world.config.vm[0].watchdog = true;
+	if_off(v);
+	world_exit(EXIT(HLT, .insn_len = 1));
+	assert_int_equal(world_run(), VCPU_LEAVE_HALTED);
+	v->nmi_pending = true;
+	vcpu_request(v, VCPU_REQ_EVENT);
+	assert_int_equal(world_run(), VCPU_LEAVE_WORK);
+	expect_event(&world_entered()->inject, HV_EVENT_NMI, 2);
+}
+
 static void a_timer_wakes(void **state)
 {
 	(void)state;
@@ -1407,6 +1420,7 @@ int main(void)
 		T(a_masked_interrupt_does_not_wake),
 		T(an_nmi_wakes),
 		T(hlt_without_interrupts_is_the_end),
+		T(but_a_watchdog_may_wake),
 		T(a_timer_wakes),
 		T(deadlines_cannot_wrap),
 		T(cpuid_is_answered_closed),
