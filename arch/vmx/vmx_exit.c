@@ -224,12 +224,15 @@ static void decode_raw(struct hv_exit *x, u32 reason)
 	x->raw.info2 = vmread(VMCS_GUEST_PHYSICAL);
 	x->raw.why = NULL;
 	x->reason = HV_EXIT_UNKNOWN;
-	if (number == REASON_ENTRY_STATE || number == REASON_ENTRY_MSR ||
-	    number == REASON_ENTRY_MC) {
+	if (number == REASON_ENTRY_STATE || number == REASON_ENTRY_MSR) {
 		x->reason = HV_EXIT_INVALID;
 		x->raw.why = number == REASON_ENTRY_STATE ? "invalid guest state"
-			     : number == REASON_ENTRY_MSR ? "an MSR could not be loaded"
-							  : "machine check during the entry";
+							  : "an MSR could not be loaded";
+	}
+	if (number == REASON_ENTRY_MC) { /* the host's, though no #MC follows: 27.8 */
+		x->reason = HV_EXIT_EXC;
+		x->exc.vector = EXC_MC;
+		x->exc.has_error = 0;
 	}
 }
 
