@@ -49,8 +49,9 @@ void vcpu_dump_begin(struct vcpu *v)
 	hv->get_state(&v->hv, &d->state);
 	copy_exits(v);
 	d->stack = stack_address(v, &d->state);
-	if (v->ended && v->vm->end == VM_END_MONITOR) {
-		vcpu_dump_end(v, 0); /* there is nobody to ask */
+	d->unread = v->ended && v->vm->end == VM_END_MONITOR;
+	if (d->unread) {
+		vcpu_dump_end(v, 0);
 		return;
 	}
 	v->ended = false; /* for this upcall alone */
@@ -83,10 +84,11 @@ static void wait_step(void)
 		(void)vcpu_run(v);
 }
 
-/* True: vCPU i has answered, and stands where it stood. */
+/* True: vCPU i has answered, and stands where it stood, or crashed just before. */
 static bool answered(const struct vm *vm, u32 i, enum vm_state before)
 {
-	return vm->state == before && i < vm->vcpu_count &&
+	return (vm->state == before || (before == VM_RUNNING && vm->state == VM_KEPT)) &&
+	       i < vm->vcpu_count &&
 	       __atomic_load_n(&vm->vcpus[i]->dump_state, __ATOMIC_ACQUIRE) == DUMP_DONE;
 }
 

@@ -27,6 +27,7 @@ struct vcpu_dump {
 	u32 exit_count;
 	u64 stack;     /* linear address */
 	u32 stack_len; /* bytes that could be read there */
+	bool unread;   /* nobody was there to read them */
 	u8 bytes[DUMP_STACK];
 };
 

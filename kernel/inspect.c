@@ -96,7 +96,9 @@ ns_t vm_guest_time(const struct vm *vm)
 {
 	if (!vm->vcpu_count)
 		return 0;
-	return time_delta((vm->state == VM_PAUSED ? vm->parked_tsc : rdtsc()) - vm->tsc_start);
+	return time_delta(
+		(vm->state == VM_PAUSED || vm->state == VM_KEPT ? vm->parked_tsc : rdtsc()) -
+		vm->tsc_start);
 }
 
 u64 host_tsc_hz(void)

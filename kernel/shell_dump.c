@@ -65,7 +65,8 @@ static void print_stack(const struct vcpu_dump *d)
 
 	shell_printf("stack\n");
 	if (d->stack_len < 8)
-		shell_printf("  %016llx: not in RAM\n", (ull)d->stack);
+		shell_printf("  %016llx: %s\n", (ull)d->stack,
+			     d->unread ? "not read, for its monitor has failed" : "not in RAM");
 	for (i = 0; i + 8 <= d->stack_len; i += 8) {
 		memcpy(&word, d->bytes + i, 8);
 		if (i % 16 == 0)
@@ -113,7 +114,7 @@ static void show_trace(const struct vm *vm, u32 i, const struct trace_info *info
 		     vm_name(vm), i, c.cpu, info->on ? "on" : "off", (ull)info->exits,
 		     (u32)MIN(info->exits, (u64)TRACE_SIZE - 1));
 	while (vm_trace_read(vm, i, &pos, &e, 1)) {
-		at = time_delta(e.tsc - info->tsc_start);
+		at = time_delta(e.ticks);
 		shell_printf("%6llu.%09llu %-10s %016llx %08x %016llx\n", (ull)(at / 1000000000),
 			     (ull)(at % 1000000000), hv_reason_name(e.reason), (ull)e.rip, e.info,
 			     (ull)e.rax);

@@ -22,7 +22,7 @@ static void item(const char *key, const char *fmt, ...) PRINTF(2, 3);
 static void item(const char *key, const char *fmt, ...)
 {
 	char text[CONFIG_CMDLINE_SIZE + 64];
-	const u32 room = SHELL_WIDTH - 1 - 14;
+	const u32 room = SHELL_WIDTH - 1 - 15;
 	const char *s = text;
 	va_list ap;
 	u32 n;
@@ -36,7 +36,7 @@ static void item(const char *key, const char *fmt, ...)
 			n--;
 		if (s[n] && s[n] != ' ') /* no blank to break at */
 			n = room;
-		shell_printf("  %-11s %.*s\n", key, (int)n, s);
+		shell_printf("  %-12s %.*s\n", key, (int)n, s);
 		s += n;
 		s += *s == ' ';
 		key = "";
@@ -78,6 +78,12 @@ static void info_plan(const struct vm_config *c, const struct vm_info *v)
 	item("autostart", "%s", c->autostart ? "yes" : "no");
 	item("on_crash", "%s", policy[c->on_crash]);
 	item("on_reboot", "%s", policy[c->on_reboot]);
+	item("watchdog", "%s", c->watchdog ? "yes" : "no");
+	item("on_watchdog", "%s",
+	     c->watchdog_nmi			? "nmi"
+	     : c->on_watchdog == POLICY_RESTART ? "reset"
+						: policy[c->on_watchdog]);
+	item("stop_timeout", "%u s", c->stop_timeout);
 	item("debug_exit", "%s", c->debug_exit ? "yes" : "no");
 }
 

@@ -176,6 +176,8 @@ static s64 sys_stop(struct vcpu *v, u64 why, u64 code)
 		return ABI_EINVAL;
 	if (why == ABI_STOP_UNHEARD && !__atomic_load_n(&v->vm->told_to_stop, __ATOMIC_ACQUIRE))
 		return ABI_EPERM;
+	if (v->upcall == ABI_UP_PEEK && v->dump.ended)
+		return ABI_EPERM; /* it is over, and kept as it was */
 	if (v->stop_asked)
 		return ABI_OK;
 	v->stop_asked = true;

@@ -13,7 +13,7 @@ void trace_exit(struct vcpu *v)
 	struct exit_log *l = v->exit_log;
 	struct trace_entry *e = &l->entry[l->next % TRACE_SIZE];
 
-	e->tsc = rdtsc();
+	e->ticks = rdtsc() - v->vm->tsc_start;
 	e->rip = v->hv.rip;
 	e->rax = v->hv.gpr[HV_RAX];
 	e->reason = v->hv.exit.reason;
@@ -58,7 +58,6 @@ bool vm_trace_info(const struct vm *vm, u32 i, struct trace_info *out)
 	*out = (struct trace_info){
 		.on = v->tracing,
 		.exits = __atomic_load_n(&v->exit_log->next, __ATOMIC_RELAXED),
-		.tsc_start = vm->tsc_start,
 	};
 	return true;
 }

@@ -12,7 +12,7 @@
 #define TRACE_SIZE 511 /* exits */
 
 struct trace_entry {
-	u64 tsc; /* the host's */
+	u64 ticks; /* of the TSC, since guest time 0 */
 	u64 rip, rax;
 	u32 reason, info; /* as struct exit_record has them */
 };
@@ -36,8 +36,7 @@ u32 vm_trace_read(const struct vm *vm, u32 i, u64 *pos, struct trace_entry *out,
 
 struct trace_info {
 	bool on;
-	u64 exits;     /* since it was switched on */
-	u64 tsc_start; /* guest time 0 */
+	u64 exits; /* since it was switched on */
 };
 /* False: there is nothing to show. */
 bool vm_trace_info(const struct vm *vm, u32 i, struct trace_info *out);

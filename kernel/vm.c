@@ -250,7 +250,7 @@ static bool start_step(struct vm *vm)
 	}
 	vm->restart_at = 0;
 	if (at == 0) {
-		vm->stop_asked = vm->told_to_stop = false;
+		vm->stop_asked = vm->told_to_stop = vm->kept = false;
 		vm->stop_by = 0;
 		vm->parked = 0;
 		vm->vcpu_count = 0;
@@ -313,7 +313,10 @@ static void all_parked(struct vm *vm)
 {
 	if (vm->state == VM_RUNNING && vm_what_next(vm) == POLICY_PAUSE) {
 		vm->state = VM_KEPT;
-		log_info("%s: %s: kept as it is; stop or reset it", vm->config->name, vm->reason);
+		if (!vm->kept) /* not back from a dump */
+			log_info("%s: %s: kept as it is; stop or reset it", vm->config->name,
+				 vm->reason);
+		vm->kept = true;
 	} else {
 		begin_release(vm);
 	}

@@ -63,6 +63,7 @@ struct vm {
 	char reason[96];       /* the same for people */
 	bool stop_asked;       /* vCPUs are to leave; read by their CPUs */
 	bool told_to_stop;     /* by the power button; the same */
+	bool kept;	       /* after a crash, and that has been said */
 	const char *stop_note; /* what was not as it should be about the last stop; or NULL */
 	u32 parked;	       /* vCPUs that have left; atomic */
 	u64 parked_tsc;	       /* when the last one did */

@@ -207,10 +207,60 @@ static void crashed_and_kept(void **state)
 	assert_int_equal(vm_dump(&vms[0], 0, &dump, &why), OK);
 	check_dump(16);
 	assert_true(dump.ended && v->ended);
+	assert_false(dump.unread);
 	assert_int_equal(vms[0].state, VM_KEPT);
 	assert_string_equal(vms[0].reason, "triple fault");
 	assert_int_equal(vms[0].end, VM_END_TRIPLE_FAULT);
 	assert_null(percpus[1].vcpu);
+	assert_int_equal(vm_stop(&vms[0], &why), OK);
+}
+
+/* A reset that it asks for meanwhile would wipe out what is kept. */
+static void a_monitor_cannot_end_it_twice(void **state)
+{
+	struct vcpu *v = guest();
+
+	(void)state;
+	world.config.vm[0].on_crash = POLICY_PAUSE;
+	world.config.vm[0].on_reboot = POLICY_RESTART;
+	hw.cpu = 1;
+	vcpu_end(v, VM_END_TRIPLE_FAULT, 0, "triple fault");
+	world_until(0, VM_KEPT);
+	world.calls[world.call_count++] =
+		(struct world_call){ USER_SYSCALL, ABI_SYS_STOP, ABI_STOP_RESET, 0, 0, NULL };
+	peeked(16);
+	assert_int_equal(vm_dump(&vms[0], 0, &dump, &why), OK);
+	assert_int_equal(dump.stack_len, 16);
+	assert_int_equal(vms[0].state, VM_KEPT);
+	assert_int_equal(vms[0].end, VM_END_TRIPLE_FAULT);
+	assert_string_equal(vms[0].reason, "triple fault");
+	assert_int_equal(vm_stop(&vms[0], &why), OK);
+}
+
+static void crashes_then_answers(void)
+{
+	struct vcpu *v = vms[0].vcpus[0];
+
+	hw.window = other_cpu;
+	hw.cpu = 1;
+	vcpu_end(v, VM_END_TRIPLE_FAULT, 0, "triple fault");
+	hw.cpu = 0;
+}
+
+static void it_crashes_before_it_answers(void **state)
+{
+	u64 before = hw.tsc;
+
+	(void)state;
+	guest();
+	world.config.vm[0].on_crash = POLICY_PAUSE;
+	hw.window = crashes_then_answers;
+	peeked(16);
+	assert_int_equal(vm_dump(&vms[0], 0, &dump, &why), OK);
+	check_dump(16);
+	assert_true(dump.ended);
+	assert_true(hw.tsc - before < tsc_hz);
+	world_until(0, VM_KEPT);
 	assert_int_equal(vm_stop(&vms[0], &why), OK);
 }
 
@@ -226,6 +276,7 @@ static void a_monitor_that_failed(void **state)
 	world_until(0, VM_KEPT);
 	assert_int_equal(vm_dump(&vms[0], 0, &dump, &why), OK);
 	check_dump(0);
+	assert_true(dump.unread);
 	assert_int_equal(world.call_next, 0);
 	assert_int_equal(vm_stop(&vms[0], &why), OK);
 }
@@ -344,7 +395,7 @@ static void trace(void **state)
 	struct trace_info info;
 	struct vm *vm = &vms[0];
 	struct vm_info before, with;
-	u64 pos = 0, total;
+	u64 pos = 0, total, last;
 	u32 n;
 
 	(void)state;
@@ -364,16 +415,28 @@ static void trace(void **state)
 	for (u32 i = 0; i < 5; i++) {
 		assert_int_equal(e[i].reason, HV_EXIT_CPUID);
 		assert_int_equal(e[i].rip, 0xffffffff81000000 + 2 * i);
-		assert_true(i == 0 || e[i].tsc > e[i - 1].tsc);
+		assert_true(i == 0 || e[i].ticks > e[i - 1].ticks);
 	}
 	assert_int_equal(vm_trace_read(vm, 0, &pos, e, 8), 0);
+	/* by the guest's clock, which a pause holds */
+	last = e[4].ticks;
+	hw.cpu = 0;
+	hw.window = other_cpu;
+	assert_int_equal(vm_pause(vm, &why), OK);
+	hw.tsc += 100 * tsc_hz;
+	assert_int_equal(vm_resume(vm, &why), OK);
+	hw.cpu = 1;
+	percpu_sync();
+	some_exits(1);
+	pos--;
+	n = vm_trace_read(vm, 0, &pos, e, 8);
+	assert_true(n >= 2 && e[0].ticks >= last && e[n - 1].ticks < last + tsc_hz);
 	/* more than it holds: the newest stay */
 	for (u32 i = 0; i < 6; i++)
 		some_exits(200);
 	assert_true(vm_trace_info(vm, 0, &info));
 	assert_true(info.on);
 	assert_in_range(info.exits, 1205, 1220);
-	assert_int_equal(info.tsc_start, vm->tsc_start);
 	n = vm_trace_read(vm, 0, &pos, e, TRACE_SIZE + 1);
 	assert_int_equal(n, TRACE_SIZE - 1);
 	assert_int_equal(pos, info.exits);
@@ -415,6 +478,8 @@ int main(void)
 		T(paused),
 		T(paused_on_cpu_0),
 		T(crashed_and_kept),
+		T(a_monitor_cannot_end_it_twice),
+		T(it_crashes_before_it_answers),
 		T(a_monitor_that_failed),
 		T(a_monitor_that_lies),
 		T(a_monitor_that_lies_and_is_kept),

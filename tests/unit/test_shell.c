@@ -305,8 +305,8 @@ static void trace(void **state)
 			    "alpha has no trace; trace alpha on begins one\r\n");
 	assert_string_equal(command("trace alpha on"), "trace of alpha: on\r\n");
 	v->exit_count = 2;
-	v->exits[0] = (struct trace_entry){ 1500, 0xffffffff81000000, 1, 3, 0 };
-	v->exits[1] = (struct trace_entry){ 12345678901000, 2, 3, 5, 0x3f8 };
+	v->exits[0] = (struct trace_entry){ 500, 0xffffffff81000000, 1, 3, 0 };
+	v->exits[1] = (struct trace_entry){ 12345678900000, 2, 3, 5, 0x3f8 };
 	assert_string_equal(
 		command("trace alpha show"),
 		"trace of alpha: vCPU 0, CPU 1, on, 2 exits, the last 2 follow\r\n"
@@ -477,7 +477,9 @@ static void info(void **state)
 	strcpy(v->config.initrd[1], "/bulkhead/more.img");
 	for (u32 i = 0; i < 60; i++)
 		strcat(v->config.cmdline, "word=yes ");
-	v->config.on_reboot = POLICY_RESTART;
+	v->config.on_reboot = v->config.on_watchdog = POLICY_RESTART;
+	v->config.watchdog = true;
+	v->config.stop_timeout = 30;
 	v->vcpu = (struct vcpu_info){ 1, "halted", 77, 55 };
 	v->guest = 1234567890;
 	v->info.mem_guest = MIB(256);
@@ -485,15 +487,17 @@ static void info(void **state)
 	fits(out);
 	assert_memory_equal(out, "alpha: running, up 12.3s\r\nconfigured, line 12 of the file\r\n",
 			    50);
-	assert_non_null(strstr(out, "\r\n  kernel      /bulkhead/vmlinuz (8123456 bytes)\r\n"));
-	assert_non_null(strstr(out, "\r\n  initrd      /bulkhead/more.img\r\n"));
-	assert_non_null(strstr(out, "\r\n  cmdline     word=yes word=yes"));
-	assert_non_null(strstr(out, "word=yes\r\n              word=yes"));
-	assert_non_null(strstr(out, "\r\n  on_reboot   restart\r\n"));
-	assert_non_null(strstr(out, "\r\n  vCPU 0      CPU 1 (APIC id 5), halted, 77 exits, "
+	assert_non_null(strstr(out, "\r\n  kernel       /bulkhead/vmlinuz (8123456 bytes)\r\n"));
+	assert_non_null(strstr(out, "\r\n  initrd       /bulkhead/more.img\r\n"));
+	assert_non_null(strstr(out, "\r\n  cmdline      word=yes word=yes"));
+	assert_non_null(strstr(out, "word=yes\r\n               word=yes"));
+	assert_non_null(strstr(out, "\r\n  on_reboot    restart\r\n"));
+	assert_non_null(strstr(out, "\r\n  watchdog     yes\r\n  on_watchdog  reset\r\n"
+				    "  stop_timeout 30 s\r\n"));
+	assert_non_null(strstr(out, "\r\n  vCPU 0       CPU 1 (APIC id 5), halted, 77 exits, "
 				    "55 upcalls\r\n"));
-	assert_non_null(strstr(out, "\r\n  TSC         2400.123 MHz\r\n"));
-	assert_non_null(strstr(out, "\r\n  guest time  1.234567 s\r\n"));
+	assert_non_null(strstr(out, "\r\n  TSC          2400.123 MHz\r\n"));
+	assert_non_null(strstr(out, "\r\n  guest time   1.234567 s\r\n"));
 	v->config.valid = false;
 	v->vcpu.state = NULL;
 	fake_files[0].missing = "Not Found";
@@ -502,7 +506,7 @@ static void info(void **state)
 	fits(out);
 	assert_non_null(strstr(out, "configured (refused, see log), line 12"));
 	assert_non_null(strstr(out, "vmlinuz (missing: Not Found)\r\n"));
-	assert_non_null(strstr(out, "\r\n  vCPUs       none\r\n"));
+	assert_non_null(strstr(out, "\r\n  vCPUs        none\r\n"));
 }
 
 static void cpus(void **state)

@@ -129,7 +129,7 @@ enum err vm_trace(struct vm *vm, bool on, const char **why)
 
 bool vm_trace_info(const struct vm *vm, u32 i, struct trace_info *out)
 {
-	*out = (struct trace_info){ vm->tracing, vm->exit_count, 1000 };
+	*out = (struct trace_info){ vm->tracing, vm->exit_count };
 	return i == 0 && vm->traced;
 }
 
