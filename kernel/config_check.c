@@ -4,6 +4,8 @@
  */
 #include "kernel/config_keys.h"
 
+#define VM_OVERHEAD MIB(2) /* its monitor, vCPUs and page tables, out of the same pages */
+
 static void check_cpus(struct config *c, u32 i, const struct machine_facts *m)
 {
 	const struct vm_config *v = &c->vm[i], *w;
@@ -45,7 +47,7 @@ static void check_file(struct config *c, u32 i, const struct machine_facts *m, c
 
 void config_check_machine(struct config *c, const struct machine_facts *m)
 {
-	u64 left = ALIGN_DOWN(m->memory, MIB(2));
+	u64 left = ALIGN_DOWN(m->memory, MIB(2)), room;
 	struct vm_config *v;
 	u32 i, k;
 
@@ -57,16 +59,17 @@ void config_check_machine(struct config *c, const struct machine_facts *m)
 			check_file(c, i, m, "initrd", v->initrd[k], v->initrd_at[k]);
 		/* A VM that is refused for another reason keeps its share, so that
 		 * who fits does not depend on who has a missing file. */
-		if (v->memory > left)
+		room = left - MIN(left, VM_OVERHEAD);
+		if (v->memory > room)
 			config_complain(
 				c, v->memory_at, (int)i,
 				"wants %lluM of memory, but %lluM of %lluM are left: give it less, or "
 				"those before it",
 				(unsigned long long)(v->memory >> 20),
-				(unsigned long long)(left >> 20),
+				(unsigned long long)(room >> 20),
 				(unsigned long long)(m->memory >> 20));
 		else
-			left -= v->memory;
+			left = room - v->memory;
 	}
 	config_sort_errors(c);
 }

@@ -10,7 +10,7 @@
 	X(STOPPED, "stopped by the administrator", NONE) \
 	X(POWEROFF, "powered off", NONE) \
 	X(DEBUG_EXIT, "debug exit", NONE) \
-	X(NO_MEMORY, "not enough memory", NONE) \
+	X(NO_MEMORY, "not enough memory, see mem", NONE) \
 	X(BAD_IMAGE, "guest image refused", NONE) \
 	X(RESET, "reset by the guest", REBOOT) \
 	X(RESET_ADMIN, "reset by the administrator", ALWAYS) \

@@ -347,14 +347,14 @@ static void memory_of_the_machine(void **state)
 												    3));
 	check(4, MIB(1024) + 5, "");
 	assert_string_equal(said(),
-			    "9:10 VM beta: wants 1024M of memory, but 768M of 1024M are left: "
+			    "9:10 VM beta: wants 1024M of memory, but 764M of 1024M are left: "
 			    "give it less, or those before it\n");
 	assert_true(c.vm[0].valid && !c.vm[1].valid && c.vm[2].valid);
 	parse(GOOD_VM("alpha", 1));
-	check(4, MIB(256), "");
+	check(4, MIB(258), "");
 	assert_string_equal(said(), "");
 	parse(GOOD_VM("alpha", 1));
-	check(4, MIB(256) - 1, "");
+	check(4, MIB(258) - 1, "");
 	assert_int_equal(c.error_count, 1);
 }
 

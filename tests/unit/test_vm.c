@@ -225,7 +225,7 @@ static void no_memory_at_any_point(void **state)
 		world.fail_at = n;
 		if (vm_start(vm, &why) == OK)
 			break;
-		assert_string_equal(why, "not enough memory");
+		assert_string_equal(why, "not enough memory, see mem");
 		assert_int_equal(vm->state, VM_OFF);
 		assert_int_equal(vm->end, VM_END_NO_MEMORY);
 		assert_true(holds_nothing(vm));
