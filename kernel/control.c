@@ -130,6 +130,15 @@ static const char *cannot(const struct vm *vm, const char *wanted)
 	return text;
 }
 
+/* A start is over: was there memory for it? */
+static enum err had_memory(const struct vm *vm, const char **why)
+{
+	if (vm->state != VM_OFF || vm->end != VM_END_NO_MEMORY)
+		return OK;
+	*why = vm->reason;
+	return ERR_NOMEM;
+}
+
 enum err vm_start(struct vm *vm, const char **why)
 {
 	enum err e = vm_begin_start(vm);
@@ -142,11 +151,7 @@ enum err vm_start(struct vm *vm, const char **why)
 		*why = "it is still being started, see list";
 		return ERR_TIMEOUT;
 	}
-	if (vm->state == VM_OFF && vm->end == VM_END_NO_MEMORY) {
-		*why = vm->reason;
-		return ERR_NOMEM;
-	}
-	return OK;
+	return had_memory(vm, why);
 }
 
 enum err vm_stop(struct vm *vm, const char **why)
@@ -209,7 +214,7 @@ enum err vm_reset(struct vm *vm, const char **why)
 		*why = "it is still being reset, see list";
 		return ERR_TIMEOUT;
 	}
-	return OK;
+	return had_memory(vm, why);
 }
 
 /* A vCPU of CPU 0's may stand in an upcall, and is needed to end it. */

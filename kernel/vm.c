@@ -379,6 +379,7 @@ enum err vm_begin_stop(struct vm *vm, enum vm_end end)
 		timer_cancel(&this_percpu()->timers, &vm->wake);
 		if (!vm->cursor && vm_end_policy(end) == VM_POLICY_ALWAYS) {
 			vm->restart_at = 0; /* nothing there yet: it just starts sooner */
+			vm->restarts = (struct restarts){ 0 };
 			return OK;
 		}
 		/* between two steps: what there is goes back */

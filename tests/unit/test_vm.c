@@ -285,6 +285,21 @@ static void reset_at_any_point(void **state)
 	}
 }
 
+static void no_memory_to_reset(void **state)
+{
+	struct vm *vm = &vms[0];
+	const char *why = NULL;
+
+	(void)state;
+	assert_int_equal(vm_start(vm, &why), OK);
+	world.allocs = 0;
+	world.fail_at = 5;
+	assert_int_equal(vm_reset(vm, &why), ERR_NOMEM);
+	assert_string_equal(why, vm_end_text(VM_END_NO_MEMORY));
+	assert_int_equal(vm->state, VM_OFF);
+	assert_true(holds_nothing(vm));
+}
+
 /* --------------------------------------------------- how it ends, and then */
 
 /* The vCPU of VM i ends for that reason, on its own CPU. */
@@ -392,6 +407,9 @@ static void stop_and_reset_while_it_waits(void **state)
 			assert_int_equal(vm_reset(vm, &why), OK);
 			assert_int_equal(vm->state, VM_RUNNING);
 			assert_true(hw.tsc - at < tsc_hz / 2);
+			/* that began anew */
+			assert_int_equal(vm->restarts.total, 0);
+			assert_int_equal(vm->restarts.crashes, 0);
 		}
 	}
 }
@@ -837,6 +855,7 @@ int main(void)
 		T(a_pool_that_is_too_small),
 		T(stopped_while_starting),
 		T(reset_at_any_point),
+		T(no_memory_to_reset),
 		T(every_end_and_every_policy),
 		T(a_crashed_vm_waits_and_wakes),
 		T(stop_and_reset_while_it_waits),
