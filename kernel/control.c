@@ -196,8 +196,7 @@ const char *vm_stop_note(const struct vm *vm)
 void host_shutdown(void)
 {
 	for (u32 i = 0; i < vms_count; i++)
-		if (vms[i].state != VM_OFF && vms[i].state != VM_STOPPING &&
-		    vms[i].state != VM_RELEASING && vm_begin_shutdown(&vms[i]) != OK)
+		if (vms[i].state != VM_OFF && vm_begin_shutdown(&vms[i]) != OK)
 			log_warn("%s: it cannot be stopped", vm_name(&vms[i]));
 }
 

@@ -278,12 +278,17 @@ static bool start_step(struct vm *vm)
 
 /* ---------------------------------------------------------- stopping */
 
+/* By the administrator. */
+static void set_end(struct vm *vm, enum vm_end end)
+{
+	vm->end = end;
+	str_format(vm->reason, sizeof(vm->reason), "%s", vm_end_text(end));
+}
+
 static void begin_release(struct vm *vm)
 {
-	if (vm->state == VM_STOPPING) {
-		vm->end = vm->admin_end; /* whatever else came up: no restart against it */
-		str_format(vm->reason, sizeof(vm->reason), "%s", vm_end_text(vm->end));
-	}
+	if (vm->state == VM_STOPPING)
+		set_end(vm, vm->admin_end); /* whatever else came up: no restart against it */
 	vm->ran = time_now() - vm->started;
 	vm->last = (struct vcpu_stats){ 0 };
 	for (u32 i = 0; i < vm->vcpu_count; i++)
@@ -373,6 +378,18 @@ enum err vm_begin_start(struct vm *vm)
 	return OK;
 }
 
+/* It ends already: it shall not come back after that. */
+static enum err stay_off(struct vm *vm, enum vm_end end)
+{
+	if (vm->state == VM_OFF || vm_end_policy(end) == VM_POLICY_ALWAYS)
+		return ERR_PERM;
+	vm->admin_end = end;
+	if (vm->state == VM_RELEASING && vm_end_policy(vm->end) == VM_POLICY_ALWAYS)
+		set_end(vm, end);
+	__atomic_store_n(&vm->told_to_stop, true, __ATOMIC_RELEASE);
+	return OK;
+}
+
 enum err vm_begin_stop(struct vm *vm, enum vm_end end)
 {
 	if (vm->state == VM_STARTING) {
@@ -383,22 +400,19 @@ enum err vm_begin_stop(struct vm *vm, enum vm_end end)
 			return OK;
 		}
 		/* between two steps: what there is goes back */
-		vm->end = end;
-		str_format(vm->reason, sizeof(vm->reason), "%s", vm_end_text(end));
+		set_end(vm, end);
 		vm->restart_at = 0;
 		vm->state = vm->cursor ? VM_RELEASING : VM_OFF;
 		return OK;
 	}
 	if (vm->state == VM_KEPT) {
-		if (vm_end_policy(end) == VM_POLICY_ALWAYS) {
-			vm->end = end;
-			str_format(vm->reason, sizeof(vm->reason), "%s", vm_end_text(end));
-		}
+		if (vm_end_policy(end) == VM_POLICY_ALWAYS)
+			set_end(vm, end);
 		begin_release(vm);
 		return OK;
 	}
 	if (!vm_is_up(vm))
-		return ERR_PERM;
+		return stay_off(vm, end);
 	vm->state = VM_STOPPING;
 	vm->stop_by = 0;
 	vm->stop_note = NULL;
@@ -411,7 +425,8 @@ enum err vm_begin_stop(struct vm *vm, enum vm_end end)
 
 enum err vm_begin_shutdown(struct vm *vm)
 {
-	vm->stop_note = NULL;
+	if (!vm->told_to_stop)
+		vm->stop_note = NULL;
 	if (vm->state != VM_RUNNING || !vm->config->stop_timeout)
 		return vm_begin_stop(vm, VM_END_STOPPED);
 	if (!vm->stop_by) {

@@ -104,7 +104,8 @@ void vms_init(const struct config *c, vm_file_fn *find);
 /* CPU 0: one bounded step of every VM's job; true: there is more to do now. */
 bool vms_step(void);
 
-/* Begin a job; ERR_PERM in a state that does not allow it. */
+/* Begin a job; ERR_PERM in a state that does not allow it. A VM that ends already
+ * can be stopped: it does not come back then. */
 enum err vm_begin_start(struct vm *vm) MUST_CHECK;
 enum err vm_begin_stop(struct vm *vm, enum vm_end end) MUST_CHECK;
 /* A running VM's vCPUs leave; its guest's time stands still until vm_unpause. */

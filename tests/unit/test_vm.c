@@ -589,6 +589,8 @@ static void a_guest_that_does_not(void **state)
 	hw.tsc += 4 * tsc_hz;
 	host_step();
 	assert_int_equal(vm->state, VM_STOPPING);
+	/* and once more: how it went is still told */
+	assert_int_equal(vm_shutdown(vm, &why), OK);
 	world_until(0, VM_OFF);
 	assert_int_equal(vm->end, VM_END_STOPPED);
 	assert_string_equal(vm_stop_note(vm), "it did not power off in time");
@@ -719,6 +721,59 @@ static void the_host_asks_all(void **state)
 	assert_int_equal(vm_stop(&vms[0], &why), OK);
 	host_shutdown();
 	assert_int_equal(vms[0].state, VM_OFF);
+}
+
+/* Told to stop when it has ended already and would come back: by each way to say so. */
+static void it_does_not_come_back(void **state)
+{
+	static const struct {
+		enum vm_end end;
+		enum vm_state in;
+	} on_its_way[] = {
+		{ VM_END_RESET, VM_RELEASING },
+		{ VM_END_TRIPLE_FAULT, VM_RELEASING },
+		{ VM_END_RESET_ADMIN, VM_RELEASING },
+		{ VM_END_RESET_ADMIN, VM_STOPPING },
+	};
+	struct vm *vm = &vms[0];
+	const char *why = NULL;
+
+	(void)state;
+	world.config.vm[0].on_crash = world.config.vm[0].on_reboot = POLICY_RESTART;
+	world.config.vm[0].stop_timeout = 10;
+	for (u32 i = 0; i < ARRAY_SIZE(on_its_way) * 3; i++) {
+		enum vm_end end = on_its_way[i / 3].end;
+
+		world_forget();
+		world_start(0);
+		hw.cpu = 0;
+		if (end == VM_END_RESET_ADMIN)
+			assert_int_equal(vm_begin_stop(vm, end), OK);
+		else
+			end_it(0, end);
+		world_until(0, on_its_way[i / 3].in);
+		assert_int_equal(vm_reset(vm, &why), ERR_PERM);
+		assert_string_equal(why, "it is stopping");
+		if (i % 3 == 0)
+			assert_int_equal(vm_stop(vm, &why), OK);
+		else if (i % 3 == 1)
+			assert_int_equal(vm_shutdown(vm, &why), OK);
+		else
+			host_shutdown();
+		for (u32 n = 0; n < 100 && vm->state != VM_OFF && vm->state != VM_STARTING; n++)
+			host_step();
+		assert_int_equal(vm->state, VM_OFF);
+		assert_int_equal(vm->end, end == VM_END_RESET_ADMIN ? VM_END_STOPPED : end);
+		assert_true(holds_nothing(vm));
+		hw.tsc += 5 * tsc_hz;
+		host_step();
+		assert_int_equal(vm->state, VM_OFF);
+	}
+	/* and the next run is like any other */
+	world_forget();
+	world_start(0);
+	end_it(0, VM_END_RESET);
+	world_until(0, VM_STARTING);
 }
 
 static void stop_beats_a_crash_at_the_same_time(void **state)
@@ -868,6 +923,7 @@ int main(void)
 		T(no_policy_against_a_shutdown),
 		T(the_host_asks_all),
 		T(the_last_crash_is_kept),
+		T(it_does_not_come_back),
 		T(stop_beats_a_crash_at_the_same_time),
 		T(one_crash_leaves_the_other),
 		T(stop_in_the_middle_of_an_upcall),
