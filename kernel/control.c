@@ -233,7 +233,7 @@ enum err vm_pause(struct vm *vm, const char **why)
 	enum err e = vm_begin_pause(vm);
 
 	if (e != OK) {
-		*why = cannot(vm, "pause");
+		*why = vm->state == VM_RUNNING ? "it is asked to power off" : cannot(vm, "pause");
 		return e;
 	}
 	while (vm->state == VM_PAUSING) {

@@ -56,8 +56,8 @@ const char *vm_stop_note(const struct vm *vm);
 /* Power cycle, whatever on_reboot says; a stopped VM is an error. */
 enum err vm_reset(struct vm *vm, const char **why) MUST_CHECK;
 
-/* Its vCPUs leave their CPUs and its guest's clocks stand still, until vm_resume;
- * stop and reset work on a paused VM. */
+/* Its vCPUs leave their CPUs and its guest's clocks stand still, until vm_resume or
+ * vm_shutdown; vm_stop and vm_reset work on a paused VM. */
 enum err vm_pause(struct vm *vm, const char **why) MUST_CHECK;
 enum err vm_resume(struct vm *vm, const char **why) MUST_CHECK;
 /* An NMI to its first vCPU; a paused one takes it when it goes on. */

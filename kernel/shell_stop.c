@@ -66,29 +66,32 @@ void cmd_kill(int argc UNUSED, char **argv)
 
 /* --------------------------------------------------------- the machine */
 
-/* How many VMs are not off, and how long the slowest may take. */
-static u32 not_off(ns_t *longest)
+/* Are all VMs off? If not: how many are asked to power off, how long the slowest may take. */
+static bool all_off(u32 *asked, ns_t *longest)
 {
-	u32 n = 0;
+	bool off = true;
 	ns_t left;
 
+	*asked = 0;
 	*longest = 0;
 	for (u32 i = 0; i < vm_count(); i++) {
-		n += vm_shutting_down(vm_at(i), &left);
+		off &= !vm_shutting_down(vm_at(i), &left);
+		*asked += left != 0;
 		*longest = MAX(*longest, left);
 	}
-	return n;
+	return off;
 }
 
 static bool end_step(bool interrupted)
 {
 	ns_t left;
+	u32 n;
 
 	if (interrupted) {
 		shell_printf("no %s; the VMs go on powering off\n", then_what);
 		return false;
 	}
-	if (not_off(&left))
+	if (!all_off(&n, &left))
 		return true;
 	shell_printf("cannot %s: %s\n", then_what, then());
 	return false;
@@ -102,8 +105,7 @@ static void end_machine(const char *doing, const char *what, const char *(*fn)(v
 	then = fn;
 	then_what = what;
 	host_shutdown();
-	n = not_off(&left);
-	if (left)
+	if (!all_off(&n, &left) && n)
 		shell_printf("%u VM%s asked to power off, at most %u s; Ctrl-C: no %s\n", n,
 			     n == 1 ? " is" : "s are", in_seconds(left), what);
 	shell_printf("%s\n", doing);

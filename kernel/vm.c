@@ -427,7 +427,7 @@ enum err vm_begin_shutdown(struct vm *vm)
 {
 	if (!vm->told_to_stop)
 		vm->stop_note = NULL;
-	if (vm->state != VM_RUNNING || !vm->config->stop_timeout)
+	if (!vm->config->stop_timeout || (vm->state != VM_RUNNING && vm_unpause(vm) != OK))
 		return vm_begin_stop(vm, VM_END_STOPPED);
 	if (!vm->stop_by) {
 		vm->stop_by = time_now() + vm->config->stop_timeout * 1000000000ull;

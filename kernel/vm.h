@@ -108,7 +108,8 @@ bool vms_step(void);
  * can be stopped: it does not come back then. */
 enum err vm_begin_start(struct vm *vm) MUST_CHECK;
 enum err vm_begin_stop(struct vm *vm, enum vm_end end) MUST_CHECK;
-/* A running VM's vCPUs leave; its guest's time stands still until vm_unpause. */
+/* A running VM's vCPUs leave; its guest's time stands still until vm_unpause. Not while
+ * it is asked to power off: the time that it has for that goes on. */
 enum err vm_begin_pause(struct vm *vm) MUST_CHECK;
 enum err vm_unpause(struct vm *vm) MUST_CHECK;
 /* The vCPUs of a paused or kept VM go to their CPUs, do what is requested there
@@ -121,7 +122,8 @@ void vm_ask_all(struct vm *vm, u32 requests);
 /* Are there vCPUs that live: attached, or paused? */
 bool vm_is_up(const struct vm *vm);
 /* The power button; after stop_timeout seconds, or if the guest does not
- * listen to it, vm_begin_stop(STOPPED). One that does not run: that, now. */
+ * listen to it, vm_begin_stop(STOPPED). A paused one runs again for that; one
+ * that does not run otherwise, or is given no time: vm_begin_stop, now. */
 enum err vm_begin_shutdown(struct vm *vm) MUST_CHECK;
 
 /* vm_end.c: of a VM that has ended by itself; whether to restart it, when

@@ -36,7 +36,7 @@ bool vm_is_up(const struct vm *vm)
 
 enum err vm_begin_pause(struct vm *vm)
 {
-	if (vm->state != VM_RUNNING)
+	if (vm->state != VM_RUNNING || vm->stop_by)
 		return ERR_PERM;
 	vm->state = VM_PAUSING;
 	vm_ask_all(vm, VCPU_REQ_PAUSE | VCPU_REQ_LEAVE);

@@ -104,6 +104,16 @@ def test_the_power_button(buttons):
             c.expect("PRESSED, 1 interrupt\r*\n")
 
 
+def test_a_paused_guest_is_asked_too(buttons):
+    m = buttons
+    for name in ("off", "off0"):
+        ready(m, name)
+        assert f"{name} paused" in m.command(f"pause {name}")
+        text = m.command(f"stop {name}", 60)
+        assert f"{name} is asked to power off and has 10 s" in text
+        assert f"{name} stopped: powered off" in text
+
+
 def test_a_guest_that_does_not_power_off(buttons):
     m = buttons
     ready(m, "deaf")
@@ -123,6 +133,7 @@ def test_nobody_need_wait(buttons):
     m.send("\x03")
     assert re.search(r"deaf has \d s left", m.wait_prompt())
     assert "asked to power off" in m.state("deaf")
+    assert "cannot pause deaf: it is asked to power off" in m.command("pause deaf")
     with m.console("bare") as c:
         c.expect(r"ok \d+")
         c.expect(r"ok \d+")

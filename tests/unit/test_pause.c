@@ -229,6 +229,68 @@ static void stop_and_reset(void **state)
 	assert_int_equal(vms[0].state, VM_OFF);
 }
 
+/* It goes on for that; one that has no time to is stopped as it is. */
+static void it_is_asked_to_power_off(void **state)
+{
+	struct vm *vm = &vms[0];
+	const char *why = NULL;
+	ns_t left;
+
+	(void)state;
+	for (u32 host = 0; host < 2; host++) {
+		world.config.vm[0].stop_timeout = 10;
+		world_forget();
+		world_start(0);
+		pause(0);
+		hw.tsc += 100 * tsc_hz;
+		if (host)
+			host_shutdown();
+		else
+			assert_int_equal(vm_shutdown(vm, &why), OK);
+		assert_string_equal(vm_state_name(vm), "running");
+		assert_true(vm_shutting_down(vm, &left));
+		assert_in_range(left, 9900000000ull, 10000000000ull);
+		assert_int_equal(vm->vcpus[0]->events, ABI_EV_POWER_BUTTON);
+		assert_false(vm->vcpus[0]->requests & VCPU_REQ_PAUSE);
+		hw.cpu = 1;
+		percpu_sync();
+		hw.cpu = 0;
+		assert_ptr_equal(percpus[1].vcpu, vm->vcpus[0]);
+		assert_true(vm_guest_time(vm) < 1000000000);
+		assert_int_equal(vm_stop(vm, &why), OK);
+	}
+	world.config.vm[0].stop_timeout = 0;
+	world_forget();
+	world_start(0);
+	pause(0);
+	assert_int_equal(vm_shutdown(vm, &why), OK);
+	assert_int_equal(vm->state, VM_STOPPING);
+}
+
+/* The time that it was given does not stand still. */
+static void not_while_it_powers_off(void **state)
+{
+	struct vm *vm = &vms[0];
+	const char *why = NULL;
+	struct vm_info info;
+
+	(void)state;
+	world.config.vm[0].stop_timeout = 10;
+	world_start(0);
+	hw.cpu = 0;
+	assert_int_equal(vm_shutdown(vm, &why), OK);
+	assert_int_equal(vm_pause(vm, &why), ERR_PERM);
+	assert_string_equal(why, "it is asked to power off");
+	vm_describe(vm, &info);
+	assert_string_equal(info.state, "running");
+	assert_string_equal(info.reason, "asked to power off, 10 s left");
+	assert_false(vm->vcpus[0]->requests & VCPU_REQ_PAUSE);
+	assert_int_equal(vm_reset(vm, &why), OK); /* which takes that back */
+	world_forget();
+	world_finish(ABI_FIN_NONE, 0, 0, 0);
+	pause(0);
+}
+
 static void what_waits_is_not_lost(void **state)
 {
 	const char *why = NULL;
@@ -305,6 +367,8 @@ int main(void)
 		T(a_monitor_that_fails_meanwhile),
 		T(refused),
 		T(stop_and_reset),
+		T(it_is_asked_to_power_off),
+		T(not_while_it_powers_off),
 		T(what_waits_is_not_lost),
 		T(a_halted_vcpu),
 		T(use_is_counted),

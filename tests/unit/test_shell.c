@@ -811,6 +811,14 @@ static void the_guests_stop_before_the_machine(void **state)
 			    "2 VMs are asked to power off, at most 20 s; Ctrl-C: no reboot\r\n"
 			    "rebooting\r\ncannot reboot: this is a test\r\nbulkhead> ");
 	assert_string_equal(fake_calls, "shutdown;shutdown;reboot;");
+	/* one of them is stopped without being asked: it is waited for, but not counted */
+	fake_vms[0].stop_polls = 20;
+	fake_vms[1].stop_polls = 30;
+	fake_vms[1].unasked = true;
+	assert_string_equal(wait_shown("reboot\r") + 8,
+			    "1 VM is asked to power off, at most 20 s; Ctrl-C: no reboot\r\n"
+			    "rebooting\r\ncannot reboot: this is a test\r\nbulkhead> ");
+	assert_int_equal(fake_vms[1].stop_polls, 0);
 }
 
 int main(void)

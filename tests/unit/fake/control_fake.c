@@ -76,7 +76,7 @@ bool vm_shutting_down(const struct vm *vm, ns_t *left)
 {
 	u32 *polls = &((struct vm *)vm)->stop_polls;
 
-	*left = *polls * 1000000000ull;
+	*left = vm->unasked ? 0 : *polls * 1000000000ull;
 	if (!*polls)
 		return false;
 	--*polls;

@@ -24,6 +24,7 @@ struct vm {
 	u32 exit_count;
 	const char *refuse; /* start, stop and reset fail with this */
 	u32 stop_polls;	    /* vm_shutting_down() so often */
+	bool unasked;	    /* that gives its guest no time */
 	const char *note;
 	const char *crash;
 };
