@@ -399,8 +399,11 @@ enum line_event line_feed(struct line *l, char c)
 		return LINE_NONE;
 	if ((u8)c < ' ' || c == 0x7f) {
 		l->escape = ESC_NONE; /* a sequence that was cut short */
+		l->ignore &= c == 0x1b;
 		return control_byte(l, c);
 	}
+	if (l->ignore && l->escape == ESC_SEEN && c != '[' && c != 'O')
+		l->escape = ESC_NONE; /* the key was Esc: this is the next one */
 	if (l->escape)
 		escape_byte(l, c);
 	else if ((u8)c < 0x80)

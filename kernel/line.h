@@ -60,7 +60,7 @@ enum line_event line_feed(struct line *l, char c);
 void line_suspend(struct line *l);
 void line_resume(struct line *l);
 
-/* The ESC of an escape sequence went elsewhere: what follows of it is nothing. */
+/* An ESC went elsewhere. If an escape sequence began with it, what follows of that is nothing. */
 void line_skip_escape(struct line *l);
 /* Remembered line number n, the oldest first; NULL: no more. */
 const char *line_history(const struct line *l, u32 n);

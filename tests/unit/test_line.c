@@ -134,6 +134,27 @@ static void unknown_sequences(void **state)
 	enter("\x02\x07\x1c\x1dok", "ok");
 }
 
+/* An ESC that went elsewhere: of a cursor key, or Esc by itself. */
+static void escape_seen_elsewhere(void **state)
+{
+	(void)state;
+	enter("old", "old");
+	line_skip_escape(&l);
+	enter("[Ab", "b");
+	line_skip_escape(&l);
+	enter("OAb", "b");
+	line_skip_escape(&l);
+	enter("stop", "stop");
+	line_skip_escape(&l);
+	enter("\xc3\xa4", "?");
+	line_skip_escape(&l);
+	enter("\x10", "?"); /* Ctrl-P */
+	line_skip_escape(&l);
+	enter("\x1b[Ab", "b"); /* Alt and a cursor key */
+	line_skip_escape(&l);
+	enter("a\x1b[D\x1b[Cb", "ab");
+}
+
 static void history(void **state)
 {
 	char text[8] = "cmd ?";
@@ -384,6 +405,7 @@ int main(void)
 		cmocka_unit_test_setup(line_ends, fresh),
 		cmocka_unit_test_setup(cancel, fresh),
 		cmocka_unit_test_setup(unknown_sequences, fresh),
+		cmocka_unit_test_setup(escape_seen_elsewhere, fresh),
 		cmocka_unit_test_setup(history, fresh),
 		cmocka_unit_test_setup(search, fresh),
 		cmocka_unit_test_setup(a_long_line_is_found, fresh),

@@ -399,6 +399,12 @@ static void top(void **state)
 	assert_non_null(strstr(settle(), "alpha stopped")); /* but the next one counts */
 	fake_uptime += 5000000000;
 	assert_string_equal(settle(), "");
+	/* Esc does so too, and takes nothing of the next command along */
+	type("top\r");
+	settle();
+	type("\x1b");
+	settle();
+	assert_string_equal(command("stop alpha"), "alpha stopped\r\n");
 }
 
 /* Everything there is, in 24 lines. */
