@@ -267,11 +267,15 @@ static const struct boot_file *find_boot_file(const char *path)
 	return NULL;
 }
 
+_Static_assert(BOOT_MAX_FILES == 64, "file_problem() says so");
+
 static const char *file_problem(void *arg, const char *path)
 {
 	const struct boot_file *f = find_boot_file(path);
 
 	(void)arg;
+	if (!f && info->file_count >= BOOT_MAX_FILES)
+		return "more than 64 files are named: name fewer";
 	if (!f)
 		return "it was not loaded";
 	return f->missing ? f->why : NULL;

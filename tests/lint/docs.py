@@ -3,7 +3,9 @@
 identifiers and numbers that its sources have. What is code of somebody else is in ALIENS.
 
 In docs/security.md every `file: test` must be a test of that file, and so must a name of a test
-that stands behind it alone; a guest, a fuzzer and all else must exist."""
+that stands behind it alone; a guest, a fuzzer and all else must exist.
+
+docs/config.md must have the complaints of the configuration's sources, all of them."""
 
 import fnmatch
 import pathlib
@@ -14,6 +16,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGE = "docs/architecture.md"
 TESTS = "docs/security.md"
+COMPLAINTS = "docs/config.md"
 # Words in `code` that are not ours: instructions, the page's own notation.
 ALIENS = set("""code CPUID OUT Shutdown path name NAME PART""".split())
 FILE = re.compile(r"[\w.*/{}-]*(/[\w.*{},-]*|\.(c|h|S|py|md|toml|ld|EFI|elf|img))$")
@@ -90,6 +93,25 @@ def check_tests(files, words):
     return bad, pairs
 
 
+def check_complaints():
+    """-> which complaints are not in COMPLAINTS, how many there are: of each, its first words that
+    do not vary must be there."""
+    page = (ROOT / COMPLAINTS).read_text().partition("| complaint |")[2]
+    bad, count = [], 0
+    for path in sorted([*ROOT.glob("kernel/config*.c"), *ROOT.glob("kernel/toml*.c")]):
+        for call in re.findall(r'\b(?:config_complain|toml_fail|complain)\([^"]*?'
+                               r'((?:"(?:\\.|[^"\\])*"\s*)+)', path.read_text()):
+            text = re.sub(r'"\s*"', "", call).strip()[1:-1]
+            text = re.sub(r"\\(.)", r"\1", text)
+            parts = [part.strip(" '\"") for part in re.split(r"[:,(;]|%[.*\w]*?[cdusxX]", text)]
+            words = next((part for part in parts if len(part) > 6), "")
+            words = re.sub(r".*(are not used here)", r"\1", words)
+            count += bool(words)
+            if words not in page:
+                bad.append(f"{COMPLAINTS}: no word of {path.name}'s complaint: {text}")
+    return bad, count
+
+
 def main():
     files = tracked()
     words = words_of(files)
@@ -109,9 +131,10 @@ def main():
                     if not word_exists(word, words):
                         bad.append(f"{PAGE}:{number}: nowhere in the tree: {word} (in `{code}`)")
     wrong, tests = check_tests(files, words)
-    bad += wrong
-    print("\n".join(bad) if bad else f"{names} names, {tests} tests")
-    return 1 if bad or names < 100 or tests < 100 else 0
+    missing, complaints = check_complaints()
+    bad += wrong + missing
+    print("\n".join(bad) if bad else f"{names} names, {tests} tests, {complaints} complaints")
+    return 1 if bad or names < 100 or tests < 100 or complaints < 50 else 0
 
 
 sys.exit(main())

@@ -102,6 +102,24 @@ def test_not_text():
         assert re.search(r"bulkhead\.toml:1:1", m.boot_log + m.command("log"))
 
 
+def test_more_files_than_are_loaded():
+    """Those beyond the 64th are refused with the reason, by name; the other VMs start."""
+    names = [f"/bulkhead/m{i}" for i in range(75)]
+    vms = [vm(f"vm{i}", cpu=4 + i, kernel="hello.elf", initrd=names[i * 15:i * 15 + 15])
+           for i in range(5)]
+    with Machine(config(GOOD, *vms), ["hello.elf"], cpus=9,
+                 extra={name: "x" for name in names}) as m:
+        m.wait_state("good", "exit", 20)
+        log = m.boot_log + m.command("log")
+        refused = re.findall(
+            r': VM (\w+): initrd "([^"]*)": more than 64 files are named: name fewer', log)
+        # hello.elf is the first
+        assert set(refused) == {("vm4", name) for name in names[63:]}
+        assert m.state("vm4").startswith("invalid") and m.state("vm3").startswith("stopped")
+        files = m.command("files")
+        assert "/bulkhead/m62\n" in files and "/bulkhead/m63\n" not in files
+
+
 def test_bad_images():
     """Files that are no kernels: their VMs stop with the reason, nothing else happens."""
     contents = {"empty": b"", "text": b"hello\n" * 100,
