@@ -56,8 +56,9 @@ static void json_vm(const struct vm_info *v)
 	shell_printf("\"cpus\":[");
 	for (i = 0; i < v->cpu_count; i++)
 		shell_printf("%s%u", i ? "," : "", v->cpus[i]);
-	shell_printf("],\n\"memory_bytes\":%llu,\"uptime_ns\":%llu,\"exits\":%llu,", (ull)v->memory,
-		     (ull)v->uptime, (ull)v->exits);
+	shell_printf("],\n\"memory_bytes\":%llu,\"uptime_ns\":%llu,\"exits\":%llu,\n",
+		     (ull)v->memory, (ull)v->uptime, (ull)v->exits);
+	shell_printf("\"restarts\":%u,\"restart_in_ns\":%llu,", v->restarts, (ull)v->restart_in);
 }
 
 void shell_json_list(void)

@@ -50,6 +50,12 @@ def test_a_guest_that_resets_in_a_loop_is_slowed_down(machine):
     machine.expect(r"loop: restart [3-9] in 1\.0 s", 60)
     machine.send("\r")
     machine.wait_prompt()
+    for _ in range(50):  # it may be starting just now
+        told = machine.json("list")["vms"][1]
+        if told["restart_in_ns"]:
+            break
+    assert (told["name"], told["state"]) == ("loop", "waiting")
+    assert told["restarts"] >= 3 and 0 < told["restart_in_ns"] <= 10**9
     assert "loop stopped" in machine.command("stop loop")
     assert machine.state("loop").startswith("stopped")
 

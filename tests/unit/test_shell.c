@@ -226,16 +226,19 @@ static void json(void **state)
 	(void)state;
 	v->busy = 5;
 	strcpy(fake_vms[1].info.reason, "a \"b\\ \t");
+	fake_vms[1].info.restarts = 4;
+	fake_vms[1].info.restart_in = 6500000000ull;
 	out = command("list --json");
 	fits(out);
 	assert_string_equal(
 		out, "{\"version\":\"unit\",\"uptime_ns\":3723000000000,\"vms\":[\r\n"
 		     "{\"name\":\"alpha\",\"state\":\"running\",\"reason\":\"\",\"cpus\":[1],\r\n"
-		     "\"memory_bytes\":268435456,\"uptime_ns\":12345000000,\"exits\":1234567,"
-		     "\"busy_ns\":5},\r\n"
+		     "\"memory_bytes\":268435456,\"uptime_ns\":12345000000,\"exits\":1234567,\r\n"
+		     "\"restarts\":0,\"restart_in_ns\":0,\"busy_ns\":5},\r\n"
 		     "{\"name\":\"beta\",\"state\":\"stopped\",\"reason\":\"a \\\"b\\\\ \\u0009\","
 		     "\"cpus\":[2],\r\n"
-		     "\"memory_bytes\":268435456,\"uptime_ns\":0,\"exits\":0,\"busy_ns\":0}]}\r\n");
+		     "\"memory_bytes\":268435456,\"uptime_ns\":0,\"exits\":0,\r\n"
+		     "\"restarts\":4,\"restart_in_ns\":6500000000,\"busy_ns\":0}]}\r\n");
 	v->rows[0] = (struct stat_row){ "CPUID", 10 };
 	v->rows[1] = (struct stat_row){ "HLT", 0 };
 	v->row_count = 2;
