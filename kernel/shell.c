@@ -257,10 +257,12 @@ static void end_command(void)
 /* The command that goes on takes its step. */
 static void go_on(void)
 {
-	bool more;
+	bool interrupted = console_take_key(CTRL_C), more;
 
 	shell.busy = true;
-	more = shell.step(console_take_key(CTRL_C));
+	if (interrupted)
+		shell_printf("^C\n");
+	more = shell.step(interrupted);
 	shell.busy = false;
 	if (more) {
 		show_log(POLL_LINES, false);

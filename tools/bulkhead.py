@@ -11,7 +11,9 @@
 connect() takes a serial device or pty (115200 8N1 unless baud= says otherwise), a
 Unix socket, or a TCP port such as that of a terminal server. A pattern that does not
 come in time raises Timeout, a line that ends raises Closed; both show what did come.
-As a program: bulkhead.py [--baud N] LINE COMMAND..., prints the command's output.
+As a program: bulkhead.py [--baud N] [--timeout SECONDS] LINE COMMAND... prints the
+command's output. It ends with 0; with 1 if the shell refused (see refused()), with 2
+if there was no line, no answer in time, or nothing to be done with such a command.
 """
 
 import argparse
@@ -29,6 +31,16 @@ import tty
 
 PROMPT = "bulkhead> "
 ESCAPE = "\x1d"  # Ctrl-]
+# a command that waits for guests, and for how long it may
+WAITS = r"(?:and has|at most) (\d+) s; Ctrl-C: [^\n]*\n"
+# the end of the machine: no prompt comes
+ENDS = re.compile(r"^(?:powering off|rebooting)$", re.M)
+# how an answer begins that says what is wrong with the command, or with doing it now
+REFUSALS = re.compile(
+    r'cannot (?:start|stop|kill|reset|pause|resume|send an NMI to|dump|trace) \S+: '
+    r'|no (?:command|VM|level) "|nothing is called "|that line is too long|trace what\?'
+    r'|"[^"]*" is too much; usage: |\S+ needs (?:a VM; |more; usage: )'
+    r'|\S+ has no (?:console: |trace; )')
 
 
 class Timeout(Exception):
@@ -45,6 +57,13 @@ def clean(text):
     while "\b" in text:
         text = re.sub(r"[^\x08\n]?\x08", "", text, count=1)
     return text
+
+
+def refused(answer):
+    """Did the shell refuse that command? The answer's first line says so; that of poweroff
+    and reboot a later one."""
+    return bool(REFUSALS.match(answer) or
+                ENDS.search(answer) and re.search("^cannot (?:power off|reboot): ", answer, re.M))
 
 
 class Line:
@@ -81,10 +100,11 @@ class Line:
         self._text += text
         return True
 
-    def expect(self, pattern, timeout=30):
+    def expect(self, pattern, timeout=30, quiet=False):
         """Waits for a regular expression, or the first that matches of a list -> its
         number. The earliest place where one matches counts. Timeout and Closed may stand
-        in the list, too: then they are answers and not raised."""
+        in the list, too: then they are answers and not raised. quiet: the time counts
+        from the last byte that came."""
         pattern = [pattern] if isinstance(pattern, str) else list(pattern)
         patterns = [re.compile(p, re.S) if isinstance(p, str) else None for p in pattern]
         end = time.monotonic() + timeout
@@ -102,7 +122,9 @@ class Line:
                     return pattern.index(Closed)
                 raise Closed(f"the line ended before {pattern!r} came, after:\n{self._tail()}")
             left = end - time.monotonic()
-            if not self._read(left) and left <= 0:
+            if self._read(left):
+                end = time.monotonic() + timeout if quiet else end
+            elif left <= 0:
                 if Timeout in pattern:
                     return pattern.index(Timeout)
                 raise Timeout(f"{pattern!r} did not come in {timeout} s, but:\n{self._tail()}")
@@ -113,6 +135,10 @@ class Line:
         while not self.closed:
             if not self._read(end - time.monotonic()) and time.monotonic() > end:
                 raise Timeout(f"the line did not end in {timeout} s, but:\n{self._tail()}")
+        return self.take()
+
+    def take(self):
+        """What has come and was not expected yet: it will not be."""
         self.before, self._text = self._text, ""
         return self.before
 
@@ -122,8 +148,12 @@ class Line:
         while self._read(end - time.monotonic()):
             pass
 
+    def coming(self):
+        """What has come and was not expected yet, as a terminal would show it."""
+        return clean(self._text)
+
     def _tail(self):
-        return clean(self._text)[-2000:]
+        return self.coming()[-2000:]
 
     def close(self):
         os.close(self.fd)
@@ -179,27 +209,40 @@ class Shell:
     def send(self, text):
         self.wire.send(text)
 
-    def expect(self, pattern, timeout=30):
-        return self.wire.expect(pattern, timeout)
+    def expect(self, pattern, timeout=30, **more):
+        return self.wire.expect(pattern, timeout, **more)
 
     def wait_prompt(self, timeout=60):
         self.expect(re.escape(PROMPT), timeout)
         return clean(self.before)
 
     def attach(self, timeout=10):
-        """To the prompt, whatever the line shows: out of a console and of a half line."""
+        """To the prompt, whatever the line shows: out of a console, of a half line, and of a
+        stop, poweroff or reboot that is being waited for, as by Ctrl-C."""
         self.send(ESCAPE)
-        time.sleep(0.5)  # longer than the shell waits for a second Ctrl-]
+        self.wire.drain(0.5)  # longer than the shell waits for a second Ctrl-]
+        self.wire.take()
         self.send("\x03")
-        self.expect(r"\^C\r*\n" + re.escape(PROMPT), timeout)
+        self.expect(r"\^C\r*\n.*?" + re.escape(PROMPT), timeout)  # the log may come between
         return self
 
     def command(self, text, timeout=30):
         """Types a command at the prompt -> its output, up to the next prompt. Log lines
-        that came meanwhile are in it too."""
+        that came meanwhile are in it too. timeout: seconds in which nothing comes; beside
+        those for which the command says itself that it may wait. Of poweroff and reboot
+        the output ends with the line, or with that silence."""
         self.send(text + "\r")
         self.expect(re.escape(text[-30:]) + r"\r*\n", timeout)  # of a long line a part is shown
-        return self.wait_prompt(timeout)
+        prompt, said = re.escape(PROMPT), ""
+        try:
+            if self.expect([prompt, WAITS], timeout, quiet=True) == 1:
+                said = self.before + self.wire.after
+                self.expect(prompt, timeout + int(self.match.group(1)), quiet=True)
+            return clean(said + self.before)
+        except (Closed, Timeout):
+            if not ENDS.search(self.wire.coming()):
+                raise
+            return clean(said + self.wire.take())
 
     def json(self, text, timeout=30):
         """A command with --json -> its value."""
@@ -251,12 +294,21 @@ def connect(where, baud=115200, log=None):
 def main(argv):
     p = argparse.ArgumentParser(description="Runs one command at Bulkhead's console.")
     p.add_argument("--baud", type=int, default=115200)
+    p.add_argument("--timeout", type=float, default=30, metavar="SECONDS",
+                   help="how long nothing may come before the prompt does (default: 30)")
     p.add_argument("where", help="serial device, pty, unix:PATH or HOST:PORT")
     p.add_argument("command", nargs=argparse.REMAINDER)
     a = p.parse_args(argv[1:])
-    with connect(a.where, a.baud) as shell:
-        print(shell.command(" ".join(a.command)), end="")
-    return 0
+    if a.command[:1] in (["console"], ["top"]):
+        p.error(f"{a.command[0]} does not end by itself: it needs a terminal")
+    try:
+        with connect(a.where, a.baud) as shell:
+            answer = shell.command(" ".join(a.command), a.timeout)
+    except (Closed, Timeout, OSError) as e:
+        print(f"{p.prog}: {e}", file=sys.stderr)
+        return 2
+    print(answer, end="")
+    return 1 if refused(answer) else 0
 
 
 if __name__ == "__main__":

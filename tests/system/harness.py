@@ -232,8 +232,8 @@ class Machine(bulkhead.Shell):
         """Seconds on this bed."""
         return seconds(timeout) * (4 if self.bed == "bochs" else 1)
 
-    def expect(self, pattern, timeout=30):
-        return super().expect(pattern, self.patience(timeout))
+    def expect(self, pattern, timeout=30, **more):
+        return super().expect(pattern, self.patience(timeout), **more)
 
     def wait_end(self, timeout=60):
         """Waits until the machine is off -> what it said until then."""

@@ -19,7 +19,16 @@ ANSWERS = {
     "list": "no JSON here\n",
     "text --json": "no such command\n",
     "guest": "\x1b[1mhe\x1b[0mllx\bo\n",
+    "start a": "cannot start a: it is running\n",
+    "crash a": "cannot be emulated\n",
+    # in pieces, and seconds between them
+    "log": ["line\n", 0.2] * 8,
+    "stop a": ["a is asked to power off and has 3 s; Ctrl-C: do not wait\n", 1.5, "a stopped\n"],
+    "poweroff": "powering off\ncannot power off: this is a test\n",
 }
+ENDS = {"reboot now": "rebooting\n",
+        "poweroff now": "1 VM is asked to power off, at most 1 s; Ctrl-C: no power off\n"
+                        "powering off\n[   1.0] a: powered off\n"}
 
 
 def play(fd):
@@ -40,17 +49,27 @@ def play(fd):
                 say("\n")
                 text = line.decode()
                 line = b""
-                if text == "hang up":
+                if text in ENDS:
+                    say(ENDS[text])
+                if text in ("hang up", "poweroff now"):
                     os.close(fd)
                     return
-                if text == "hang":
+                if text in ("hang", "reboot now"):
                     busy = True
+                elif text == "stop it":
+                    say("it is asked to power off and has 60 s; Ctrl-C: do not wait\n")
+                    while os.read(fd, 1) != b"\x03":
+                        pass
+                    say("^C\nit has 57 s left to power off\n[   1.0] a: noise\nbulkhead> ")
                 elif text.startswith("console"):
                     say("[console of a, running]\nlogin: ")
                     assert os.read(fd, 1) == b"\x1d"
                     say("\nbulkhead> ")
                 else:
-                    say(ANSWERS.get(text, f'no command "{text}"\n') + "bulkhead> ")
+                    answer = ANSWERS.get(text, f'no command "{text}"\n')
+                    for piece in [answer] if isinstance(answer, str) else answer:
+                        say(piece) if isinstance(piece, str) else time.sleep(piece)
+                    say("bulkhead> ")
             elif not busy:
                 line += data
                 os.write(fd, data)
@@ -115,7 +134,72 @@ def test_end(tmp_path):
             assert shell.wire.expect_end() == "hang up\r\n"
 
 
+def test_long_answers(where):
+    """What counts is how long nothing comes, or how long the command says that it takes."""
+    with bulkhead.connect(where) as shell:
+        assert shell.command("log", 1) == "line\n" * 8
+        assert shell.command("stop a", 1).endswith("; Ctrl-C: do not wait\na stopped\n")
+        with pytest.raises(bulkhead.Timeout):
+            shell.command("hang", 0.2)
+
+
+def test_the_machine_ends(where):
+    """No prompt comes then: the line ends, or is silent."""
+    with bulkhead.connect(where) as shell:
+        assert shell.command("poweroff").endswith("\ncannot power off: this is a test\n")
+        assert shell.command("reboot now", 0.2) == "rebooting\n"
+
+
+def test_the_line_ends(tmp_path):
+    with listening(socket.AF_UNIX, str(tmp_path / "s")):
+        with bulkhead.connect(f"unix:{tmp_path / 's'}") as shell:
+            assert shell.command("poweroff now") == ENDS["poweroff now"]
+
+
+def test_attach_while_a_command_waits(where):
+    with bulkhead.connect(where) as shell:
+        shell.send("stop it\r")
+        shell.expect("do not wait")
+        assert shell.attach(2).command("version") == "Bulkhead 9.9\n"
+
+
+def program(*args):
+    return subprocess.run([sys.executable, ROOT / "tools/bulkhead.py", *args],
+                          capture_output=True, text=True, timeout=60)
+
+
 def test_program(where):
-    out = subprocess.run([sys.executable, ROOT / "tools/bulkhead.py", where, "version"],
-                         check=True, capture_output=True, text=True, timeout=60).stdout
-    assert out == "Bulkhead 9.9\n"
+    done = program(where, "version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Bulkhead 9.9\n", "")
+
+
+@pytest.mark.parametrize("status, args, said", [
+    (0, ["log"], "line\n" * 8), (0, ["crash", "a"], ""), (1, ["nonsense"], "no command"),
+    (1, ["start", "a"], "cannot start a: it is"), (1, ["poweroff"], "cannot power off"),
+    (0, ["poweroff", "now"], "\npowering off\n"), (2, ["hang"], "did not come in 0.5 s"),
+    (2, ["top"], "does not end by itself"), (2, ["hang", "up"], "the line ended"),
+])
+def test_exit_status(tmp_path, status, args, said):
+    with listening(socket.AF_UNIX, str(tmp_path / "s")):
+        done = program("--timeout", "0.5", f"unix:{tmp_path / 's'}", *args)
+    assert done.returncode == status
+    assert said in (done.stderr if status == 2 else done.stdout)
+    assert "Traceback" not in done.stderr
+
+
+def test_no_line(tmp_path):
+    done = program(f"unix:{tmp_path / 'none'}", "version")
+    assert done.returncode == 2 and "No such file" in done.stderr
+
+
+@pytest.mark.parametrize("answer", [
+    'no command "dir"; commands: help\n', 'no VM "gamma"; VMs: a\n', "stop needs a VM; VMs: a\n",
+    "trace needs more; usage: trace VM on|off|show\n", '"b" is too much; usage: stop VM\n',
+    "that line is too long; at most 255 characters\n", "cannot send an NMI to a: it is paused\n",
+    'trace what? on, off or show, not "x"\n', "a has no trace; trace a on begins one\n",
+    'no level "loud"; levels: error\n', 'nothing is called "x"; there is: log_level\n',
+    "rebooting\n[   1.0] a: noise\ncannot reboot: this is a test\n",
+])
+def test_refused(answer):
+    assert bulkhead.refused(answer)
+    assert not bulkhead.refused("[   1.0] " + answer) or answer.startswith("rebooting")

@@ -33,13 +33,13 @@ class Machine(harness.Machine):
     """QEMU's TCG forgets an interrupt that comes at the moment of a #VMEXIT, until the next one
     (docs/architecture.md): a NUL on the line, which neither shell nor guest cares for, is one."""
 
-    def expect(self, pattern, timeout=30):
+    def expect(self, pattern, timeout=30, **more):
         for _ in range(10 if self.bed == "qemu" else 0):
             try:
-                return super().expect(pattern, 3)
+                return super().expect(pattern, 3, **more)
             except Timeout:
                 self.send("\0")
-        return super().expect(pattern, timeout)
+        return super().expect(pattern, timeout, **more)
 
 
 def exits(m, name):

@@ -795,7 +795,7 @@ static void a_guest_is_asked_to_stop(void **state)
 	assert_string_equal(wait_shown(""), "[    0.000000] beta: something else\r\n");
 	fake_vms[0].stop_polls = 700;
 	assert_string_equal(wait_shown("list\r\003"),
-			    "alpha has 700 s left to power off\r\nbulkhead> ");
+			    "^C\r\nalpha has 700 s left to power off\r\nbulkhead> ");
 	assert_string_equal(fake_calls, "stop alpha;");
 	assert_string_equal(wait_shown("stop beta\r") + 11, "beta stopped\r\nbulkhead> ");
 	fake_vms[1].refuse = "it is not running";
@@ -813,7 +813,7 @@ static void the_guests_stop_before_the_machine(void **state)
 			    "powering off\r\n");
 	assert_string_equal(fake_calls, "shutdown;");
 	assert_string_equal(wait_shown("\003"),
-			    "no power off; the VMs go on powering off\r\nbulkhead> ");
+			    "^C\r\nno power off; the VMs go on powering off\r\nbulkhead> ");
 	assert_string_equal(fake_calls, "shutdown;");
 	fake_vms[0].stop_polls = fake_vms[1].stop_polls = 20;
 	assert_string_equal(wait_shown("reboot\r") + 8,
