@@ -155,6 +155,8 @@ static s64 expected(const struct request *r)
 	case ABI_SYS_STOP:
 		if (r->a >= ABI_STOP_COUNT || r->b > 0xffffffff)
 			return ABI_EINVAL;
+		if (v->upcall == ABI_UP_PEEK && v->dump.ended)
+			return ABI_EPERM; /* it has an end already */
 		return r->a == ABI_STOP_UNHEARD && !v->vm->told_to_stop ? ABI_EPERM : ABI_OK;
 	default: return r->nr < ABI_SYSCALL_COUNT ? NOT_FOLLOWED : ABI_ENOSYS;
 	}
