@@ -166,7 +166,6 @@ struct hv_vcpu {
 	u64 rip, rflags;
 	struct hv_event inject; /* delivered at the next run(), which clears it, or keeps
 				   it when the guest did not get so far */
-	u8 shadow;		/* STI or MOV SS blocks interrupts for one instruction */
 	u8 tpr;			/* CR8: the task priority's upper four bits */
 	union {
 		struct {
@@ -175,10 +174,12 @@ struct hv_vcpu {
 			u8 watch_iret;	/* an NMI is being handled: exit at its IRET, or after */
 			u8 flush;	/* its TLB entries may be stale or another's: look */
 			u8 breakpoints; /* DR7 arms some */
+			u8 shadow;	/* STI or MOV SS blocks interrupts for one instruction */
 		};
-		u32 unusual; /* any of these */
+		u64 unusual; /* any of these */
 	};
-	u8 live; /* the guest's FS/GS/TR... are in the CPU (closed only) */
+	u8 shadow_kept; /* how often in a row, where the processor loses it (AMD-V on TCG) */
+	u8 live;	/* the guest's FS/GS/TR... are in the CPU (closed only) */
 	struct hv_exit exit;
 	void *area; /* VMCB or VMCS */
 	hpa_t area_hpa;

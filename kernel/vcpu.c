@@ -173,10 +173,16 @@ void vcpu_set_monitor_timer(struct vcpu *v)
 	timer_set(q, &v->monitor_timer, ticks < ~start ? start + ticks : ~0ull);
 }
 
-/* Leave the guest soon, to choose again: for what no window opens. */
+/*
+ * Leave the guest soon, to choose again: for what no window opens. 20 us; in an
+ * interrupt shadow 200, for one instruction must be done by then: an entry takes
+ * QEMU's TCG 30 us and more.
+ */
 static void nudge(struct vcpu *v)
 {
-	timer_set(&this_percpu()->timers, &v->nudge, rdtsc() + tsc_hz / 50000);
+	u64 delay = tsc_hz / (v->hv.shadow ? 5000 : 50000);
+
+	timer_set(&this_percpu()->timers, &v->nudge, rdtsc() + delay);
 }
 
 /* Has a halted vCPU anything to wake for? */

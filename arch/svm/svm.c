@@ -41,10 +41,11 @@
 #define DR7_GD BIT(13)
 #define CR_WRITES (BIT(0) | BIT(4) | BIT(8))
 #define DR_ALL 0xffff
+#define SHADOW_KEPT_MAX 8 /* 200 us each: nudge(), kernel/vcpu.c */
 
 struct svm_cpu svm_cpus[MAX_CPUS];
 bool svm_has_nrip, svm_has_flush_by_asid;
-static bool inject_by_virq; /* see run() */
+static bool tcg; /* QEMU's: see prepare_unusual() and keep_shadow() */
 static u32 asid_count;
 
 /* Disabled by firmware, and SVMDIS cannot be cleared (APM Vol. 2, 15.30.1). */
@@ -182,7 +183,7 @@ static void inject(struct hv_vcpu *v, struct vmcb *b)
  */
 static bool prepare_unusual(struct hv_vcpu *v, struct vmcb *b)
 {
-	bool virq = inject_by_virq && v->inject.valid && v->inject.type == HV_EVENT_EXTINT;
+	bool virq = tcg && v->inject.valid && v->inject.type == HV_EVENT_EXTINT;
 
 	if (virq) {
 		b->int_ctl |= V_IRQ_ANY | (u64)v->inject.vector << SVM_V_VECTOR_SHIFT;
@@ -190,7 +191,8 @@ static bool prepare_unusual(struct hv_vcpu *v, struct vmcb *b)
 	} else {
 		if (v->inject.valid)
 			inject(v, b);
-		if (v->want_window)
+		/* TCG would open it at once: it does not load the shadow */
+		if (v->want_window && !(tcg && v->shadow && v->rflags & RFLAGS_IF))
 			b->int_ctl |= V_IRQ_ANY;
 	}
 	v->inject.valid = 0;
@@ -241,13 +243,34 @@ static inline __attribute__((always_inline)) void enter(struct hv_vcpu *v, struc
 	v->tpr = b->int_ctl & SVM_V_TPR_MASK;
 }
 
+/*
+ * QEMU's TCG does not load the interrupt shadow from the VMCB (7.2). A guest
+ * that is interrupted between STI and HLT, and once more on its way back there,
+ * would have its interrupt before that HLT, and sleep on. So what has executed
+ * no instruction since it was entered is in the shadow yet. A loop of a single
+ * instruction looks no different, and gets its interrupt a few exits later.
+ */
+static void keep_shadow(struct hv_vcpu *v, u64 entered_at)
+{
+	if (v->exit.reason == HV_EXIT_INTR && v->rip == entered_at &&
+	    v->shadow_kept < SHADOW_KEPT_MAX) {
+		v->shadow = 1;
+		v->shadow_kept++;
+	} else {
+		v->shadow_kept = 0;
+	}
+}
+
 static NOINLINE void run_unusual(struct hv_vcpu *v, struct vmcb *b)
 {
-	bool virq = prepare_unusual(v, b);
+	bool virq = prepare_unusual(v, b), shadow = v->shadow;
+	u64 rip = v->rip;
 
 	enter(v, b);
 	clear_unusual(v, b);
 	svm_decode_exit(v, b, svm_has_nrip);
+	if (shadow && tcg)
+		keep_shadow(v, rip);
 	if (virq && (b->int_ctl & SVM_V_IRQ) && !v->exit.cut.valid)
 		v->inject.valid = 1;
 }
@@ -347,7 +370,7 @@ const struct hv_ops *svm_probe(const char **why)
 	asid_count = r[1];
 	svm_has_nrip = r[3] & SVM_EDX_NRIP;
 	svm_has_flush_by_asid = r[3] & SVM_EDX_FLUSH_ASID;
-	inject_by_virq = on_tcg();
+	tcg = on_tcg();
 	svm_ops.nested = &mmu_npt;
 	svm_maps_init();
 	return &svm_ops;

@@ -140,6 +140,33 @@ static void check_shadows(void)
 	SHADOW("POPF", "", "pushq $0x202; popfq");
 }
 
+/* The timer fires while STI's shadow is up as often as not: taken a NOP early, or late, or lost,
+ * an interrupt that should have ended a HLT is one that HLT sleeps through. */
+static void check_shadow_against_timer(void)
+{
+	u64 expected;
+
+	irq_hook[0x72] = note_rip;
+	apic_write(LAPIC_LVT_TIMER, 0x72);
+	apic_write(LAPIC_TIMER_DIVIDE, 0xb);
+	for (u32 round = 0; round < 500; round++) {
+		u32 tries = 100000000;
+
+		irq_count[0x72] = 0;
+		apic_write(LAPIC_TIMER_INITIAL, 1000 + 7 * round);
+		do
+			asm volatile("movq $1f, %0; sti; nop; 1: cli"
+				     : "=r"(expected)
+				     :
+				     : "memory");
+		while (!irq_count[0x72] && --tries);
+		CHECK(irq_count[0x72] == 1, "round %u: the timer came %u times", round,
+		      irq_count[0x72]);
+		CHECK(irq_rip == expected, "round %u: the timer was taken at %lx, not %lx", round,
+		      irq_rip, expected);
+	}
+}
+
 static volatile u32 nmi_depth, nmi_max, nmis;
 
 static bool on_nmi(struct frame *f)
@@ -261,6 +288,7 @@ void guest_main(void)
 
 	check_mode("xAPIC");
 	check_shadows();
+	check_shadow_against_timer();
 	check_apic_errors();
 	cpuid(1, 0, r);
 	if (r[2] & 1 << 21) {
