@@ -111,7 +111,7 @@ static bool wait_for(const struct vm *vm, enum vm_state a, enum vm_state b)
 	while (vm->state != a && vm->state != b) {
 		if (time_now() > end)
 			return false;
-		host_step();
+		host_turn();
 	}
 	return true;
 }
@@ -216,17 +216,6 @@ enum err vm_reset(struct vm *vm, const char **why)
 	return had_memory(vm, why);
 }
 
-/* A vCPU of CPU 0's may stand in an upcall, and is needed to end it. */
-static void pausing_step(void)
-{
-	struct vcpu *v = this_percpu()->vcpu;
-
-	host_step();
-	if (v && v == this_percpu()->vcpu && !v->ended &&
-	    (__atomic_load_n(&v->requests, __ATOMIC_ACQUIRE) & VCPU_REQ_PAUSE))
-		(void)vcpu_run(v);
-}
-
 enum err vm_pause(struct vm *vm, const char **why)
 {
 	ns_t end = time_now() + WAIT_NS;
@@ -241,7 +230,7 @@ enum err vm_pause(struct vm *vm, const char **why)
 			*why = "its monitor is still busy, see list";
 			return ERR_TIMEOUT;
 		}
-		pausing_step();
+		host_turn();
 	}
 	if (vm->state == VM_PAUSED)
 		return OK;
@@ -358,7 +347,7 @@ void host_wake_at(ns_t at)
 
 void host_poll(void)
 {
-	host_step();
+	host_turn();
 }
 
 static void stop_all(void)

@@ -100,7 +100,7 @@ const char *host_platform(void);
 
 /* Have CPU 0 awake at that time of host_uptime(); the last call counts. */
 void host_wake_at(ns_t at);
-/* One bounded step of CPU 0's other duties (console, scrubbing, ...). */
+/* One bounded turn of CPU 0's other duties: console, jobs, its vCPU. */
 void host_poll(void);
 
 /* vm_shutdown() of every VM that is not off. */

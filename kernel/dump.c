@@ -73,17 +73,6 @@ void vcpu_dump_drop(struct vcpu *v)
 		__atomic_store_n(&v->dump_state, DUMP_IDLE, __ATOMIC_RELEASE);
 }
 
-/* CPU 0's own vCPU answers only if it is run. */
-static void wait_step(void)
-{
-	struct vcpu *v;
-
-	host_step();
-	v = this_percpu()->vcpu;
-	if (v && __atomic_load_n(&v->dump_state, __ATOMIC_ACQUIRE) == DUMP_ASKED)
-		(void)vcpu_run(v);
-}
-
 /* True: vCPU i has answered, and stands where it stood, or crashed just before. */
 static bool answered(const struct vm *vm, u32 i, enum vm_state before)
 {
@@ -124,7 +113,7 @@ enum err vm_dump(struct vm *vm, u32 i, struct vcpu_dump *out, const char **why)
 			*why = "its monitor does not answer";
 			return ERR_TIMEOUT;
 		}
-		wait_step();
+		host_turn();
 	}
 	*out = v->dump;
 	v->dump_state = DUMP_IDLE;

@@ -26,6 +26,9 @@ const struct host_facts *host_facts(void);
 
 /* CPU 0: console, VM jobs, attach and detach, pending interrupts. True: more. */
 bool host_step(void);
+/* CPU 0, for a command that waits: a step, then its vCPU's share of the CPU, so that
+ * the VM there goes on meanwhile. */
+void host_turn(void);
 
 /* Any CPU, for itself: attach an assigned vCPU, let go of one that must stop. */
 void percpu_sync(void);

@@ -115,6 +115,19 @@ static bool run_vcpu(struct vcpu *v)
 	return vcpu_run(v) != VCPU_LEAVE_HALTED;
 }
 
+void host_turn(void)
+{
+	struct percpu *p = this_percpu();
+
+	host_step();
+	percpu_sync();
+	if (!p->vcpu)
+		return;
+	timer_set(&p->timers, &share_timer, rdtsc() + time_ticks(SHARE_NS));
+	(void)vcpu_run(p->vcpu);
+	timer_cancel(&p->timers, &share_timer);
+}
+
 static void sleep_now(struct percpu *p)
 {
 	u64 start = rdtsc();

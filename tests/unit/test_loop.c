@@ -206,6 +206,27 @@ static void cpu_0_shares_itself(void **state)
 	assert_ptr_equal(percpus[0].vcpu, vms[1].vcpus[0]);
 }
 
+/* A command that waits does not hold up the VM on CPU 0, nor does one that writes. */
+static void cpu_0_shares_itself_in_a_command(void **state)
+{
+	const char *why;
+
+	(void)state;
+	world_start(1); /* beta, on CPU 0 */
+	world.at_rest = true;
+	hw.cpu = 0;
+	assert_int_equal(vm_start(&vms[0], &why), OK);
+	assert_int_not_equal(world.rested, 0);
+	world.rested = 0;
+	assert_int_equal(vm_stop(&vms[0], &why), OK);
+	assert_int_not_equal(world.rested, 0);
+	world.rested = 0;
+	share_armed = 0;
+	world_exit_fn((struct hv_exit){ .reason = HV_EXIT_INTR }, a_long_while);
+	host_poll();
+	assert_int_not_equal(share_armed, 0); /* it takes the CPU back in time */
+}
+
 static void a_slow_line_lets_cpu_0_sleep(void **state)
 {
 	static struct console_port port;
@@ -359,6 +380,7 @@ int main(void)
 		T(an_owned_cpu_does_nothing_else),
 		T(a_sleeping_cpu_takes_what_it_is_given),
 		T(cpu_0_shares_itself),
+		T(cpu_0_shares_itself_in_a_command),
 		T(a_slow_line_lets_cpu_0_sleep),
 		T(waiting_ends),
 		T(the_host_ends_after_its_vms),

@@ -306,10 +306,14 @@ static void fake_open(struct hv_vcpu *v)
 static void fake_run(struct hv_vcpu *h)
 {
 	struct vcpu *v = (struct vcpu *)h;
-	struct world_entry *e = &world.entries[world.entry_count++];
+	struct world_entry *e = &world.entries[world.entry_count];
 	struct world_exit *x = &world.exits[world.exit_next];
 
 	assert_true(hw.closed);
+	if (world.at_rest && world.exit_next == world.exit_count)
+		world.rested++;
+	else
+		world.entry_count++;
 	assert_true(world.entry_count < WORLD_SCRIPT);
 	assert_int_equal(hw.cr3[hw.cpu], v->vm->space.user.root);
 	assert_ptr_equal(hw.fpu[hw.cpu], v->fpu);
@@ -461,6 +465,10 @@ enum user_exit user_run(struct user_ctx *ctx)
 	struct vcpu *v = percpus[hw.cpu].vcpu;
 	const struct world_call *c = &world.calls[world.call_next];
 
+	if (world.at_rest && world.call_next == world.call_count) {
+		ctx->gpr[HV_RDI] = ABI_FIN_NONE;
+		return USER_FINISH;
+	}
 	assert_false(hw.closed);
 	assert_ptr_equal(ctx, &v->uctx);
 	assert_int_equal(hw.cr3[hw.cpu], v->vm->space.user.root);

@@ -73,6 +73,8 @@ struct world {
 	struct config config;
 	u64 fail_at; /* the allocation that fails, counted from 1; 0: none */
 	u64 allocs;
+	bool at_rest;	 /* scripts that are over do not fail: monitors finish, guests leave */
+	u32 rested;	 /* entries into guests meanwhile */
 	u32 host_timers; /* of CPU 0's own, that the test leaves set */
 };
 extern struct world world;
