@@ -238,6 +238,11 @@ void apic_eoi(void)
 		*(volatile u32 *)(regs + APIC_EOI) = 0;
 }
 
+void apic_look_again(void)
+{
+	reg_write(APIC_TPR, 0);
+}
+
 static bool icr_idle(void)
 {
 	for (u32 i = 0; i < ICR_POLLS; i++) {

@@ -19,6 +19,9 @@ bool apic_is_x2(void);
 const char *apic_timer_name(void); /* for the boot log */
 u32 apic_id(void);
 void apic_eoi(void);
+/* Makes the APIC look again at what is pending. No processor needs it; for QEMU, see
+ * run_unusual() in arch/svm/svm.c. */
+void apic_look_again(void);
 
 /* Fixed interrupt, NMI, INIT, start-up to one CPU. Bounded: false when the
  * APIC would not take it. */

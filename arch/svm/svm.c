@@ -9,6 +9,7 @@
  *
  * Clean bits and decode assists are not used: no emulator here can test them.
  */
+#include "arch/apic.h"
 #include "arch/frames.h"
 #include "arch/mmu.h"
 #include "arch/panic.h"
@@ -264,9 +265,14 @@ static void keep_shadow(struct hv_vcpu *v, u64 entered_at)
 static NOINLINE void run_unusual(struct hv_vcpu *v, struct vmcb *b)
 {
 	bool virq = prepare_unusual(v, b), shadow = v->shadow;
+	bool v_irq = b->int_ctl & SVM_V_IRQ;
 	u64 rip = v->rip;
 
 	enter(v, b);
+	/* As it notes V_IRQ, TCG's VMRUN forgets an interrupt that another thread raises at
+	 * that moment (7.2: interrupt_request |= without its lock) */
+	if (v_irq && tcg)
+		apic_look_again();
 	clear_unusual(v, b);
 	svm_decode_exit(v, b, svm_has_nrip);
 	if (shadow && tcg)
