@@ -8,7 +8,7 @@
 #include "arch/apic.h"
 #include "arch/vectors.h"
 
-#define STOP_WAIT_MS 20u
+#define STOP_WAIT_MS 200u /* an emulator's CPU may not run for a while */
 
 static bool others_stopped(const struct cpu *self)
 {

@@ -139,7 +139,11 @@ def test_panic_reboots():
 def stopped(m):
     """No processor does anything any more."""
     qmp = Qmp(m)
-    before = qmp.registers()
+    for _ in range(50):  # "halted" is said just before
+        before = qmp.registers()
+        if all(h == "1" for _, h in before):
+            break
+        time.sleep(0.1)
     assert len(before) == 4 and all(h == "1" for _, h in before), before
     time.sleep(0.3)
     assert qmp.registers() == before

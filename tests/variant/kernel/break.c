@@ -120,6 +120,9 @@ void cmd_panic(int argc UNUSED, char **argv)
 			vector = irq_alloc(bugs[i].fn);
 		chosen = bugs[i].fn;
 		apic_send(cpus[cpu].apic_id, vector);
+		/* no prompt between the panic's words; it stops this CPU, too */
+		while (bugs[i].fn != bug_deaf)
+			irq_window();
 		return;
 	}
 	shell_printf("no bug \"%s\"\n", argv[1]);
@@ -137,6 +140,8 @@ void cmd_host_nmi(int argc UNUSED, char **argv)
 		apic_nmi(cpus[cpu].apic_id);
 		cpu_delay_us(20 + i % 64);
 	}
+	for (u32 i = 0; i < 20000 && READ_ONCE(cpus[cpu].nmis) == before; i++)
+		cpu_delay_us(100); /* an emulator's CPU may not have run meanwhile */
 	shell_printf("CPU %u took %lu NMIs\n", cpu, READ_ONCE(cpus[cpu].nmis) - before);
 }
 
