@@ -3,14 +3,19 @@
  * LAPIC one-shot, periodic and TSC-deadline through xAPIC and x2APIC, the PIT
  * through the PIC and through the IOAPIC, PIT channel 2, the TSC, the RTC.
  * Lower limits are strict (a timer never fires early), upper ones leave room
- * for a busy machine below.
+ * for a busy machine below. With "strict" on the command line time is that of
+ * this guest's own instructions, and they leave less.
  */
 #include "lib.h"
 
 const char guest_name[] = "timers";
 
 #define VEC 0x40
-#define LATE_US 400000 /* how late an interrupt may be on a loaded test machine */
+/* How late an interrupt may be on a loaded test machine, and what is waited for it: pm_since()
+ * is good for 4 s. */
+#define LATE_US (option("strict") ? 400000u : 3000000u)
+#define WAIT_US 3500000
+#define TRIES 8 /* of what only a guest that is never held up gets right at once */
 
 static u32 lapic_per_ms;
 static u64 tsc_per_ms;
@@ -20,10 +25,42 @@ static u32 to_us(u32 pm_ticks)
 	return (u32)((u64)pm_ticks * 1000000 / PM_HZ);
 }
 
+/* A clock's ticks per ms, looked at for us microseconds. Being held up between two readings makes
+ * them fewer, never more: the most that one of several tries gives and another confirms. */
+static u64 calibrate(const char *what, u64 (*clock)(void), u32 us)
+{
+	u64 best = 0, rate, from;
+
+	for (u32 i = 0; i < TRIES; i++) {
+		u32 start = pm_read();
+
+		from = clock();
+		spin_us(us);
+		rate = clock() - from;
+		rate = rate * PM_US(1000) / pm_since(start);
+		if (rate && rate <= best + best / 50 && rate >= best - best / 50)
+			return rate > best ? rate : best;
+		if (rate > best)
+			best = rate;
+	}
+	fail("%s against PM timer: %lu, then %lu ticks per ms", what, best, rate);
+	return best;
+}
+
+static u64 read_tsc(void)
+{
+	return rdtsc();
+}
+
+static u64 read_lapic(void)
+{
+	return 0xffffffff - apic_read(LAPIC_TIMER_CURRENT);
+}
+
 static void check_pm_and_tsc(void)
 {
-	u32 last = pm_read(), start, ticks;
-	u64 t0, tsc = rdtsc(), window[2];
+	u32 last = pm_read();
+	u64 tsc = rdtsc();
 
 	for (u32 i = 0; i < 2000; i++) {
 		u32 now = pm_read();
@@ -35,34 +72,16 @@ static void check_pm_and_tsc(void)
 		last = now;
 		tsc = t;
 	}
-	for (u32 i = 0; i < 2; i++) {
-		start = pm_read();
-		t0 = rdtsc();
-		spin_us(50000);
-		window[i] = rdtsc() - t0;
-		ticks = pm_since(start);
-		window[i] = window[i] * PM_US(1000) / ticks;
-	}
-	tsc_per_ms = window[1];
-	CHECK(window[0] / 20 >
-		      (window[0] > window[1] ? window[0] - window[1] : window[1] - window[0]),
-	      "TSC against PM timer: %lu, then %lu ticks per ms", window[0], window[1]);
+	tsc_per_ms = calibrate("TSC", read_tsc, 50000);
 	print("TSC %lu kHz\n", tsc_per_ms);
 }
 
 static void calibrate_lapic(void)
 {
-	u32 pm, ticks, counted;
-
 	apic_write(LAPIC_LVT_TIMER, LVT_MASKED | VEC);
 	apic_write(LAPIC_TIMER_DIVIDE, 0xb);
 	apic_write(LAPIC_TIMER_INITIAL, 0xffffffff);
-	pm = pm_read();
-	counted = apic_read(LAPIC_TIMER_CURRENT);
-	spin_us(20000);
-	counted -= apic_read(LAPIC_TIMER_CURRENT);
-	ticks = pm_since(pm);
-	lapic_per_ms = (u32)((u64)counted * PM_US(1000) / ticks);
+	lapic_per_ms = (u32)calibrate("LAPIC timer", read_lapic, 20000);
 	CHECK(lapic_per_ms > 1000, "LAPIC timer: %u ticks per ms", lapic_per_ms);
 	apic_write(LAPIC_TIMER_INITIAL, 0);
 	CHECK(!apic_read(LAPIC_TIMER_CURRENT), "a stopped LAPIC timer counts");
@@ -88,7 +107,7 @@ static void check_lapic(const char *mode)
 	apic_write(LAPIC_LVT_TIMER, VEC);
 	pm = pm_read();
 	apic_write(LAPIC_TIMER_INITIAL, 10 * lapic_per_ms);
-	CHECK(wait_count(&irq_count[VEC], 1, 1000000), "%s: no one-shot interrupt", mode);
+	CHECK(wait_count(&irq_count[VEC], 1, WAIT_US), "%s: no one-shot interrupt", mode);
 	check_elapsed(mode, pm, 10000);
 	wait_count(&irq_count[VEC], 2, 25000);
 	CHECK(irq_count[VEC] == 1, "%s: a one-shot fired %u times", mode, irq_count[VEC]);
@@ -99,7 +118,7 @@ static void check_lapic(const char *mode)
 	apic_write(LAPIC_TIMER_DIVIDE, 3);
 	pm = pm_read();
 	apic_write(LAPIC_TIMER_INITIAL, lapic_per_ms);
-	CHECK(wait_count(&irq_count[VEC], 1, 1000000), "%s: no divided one-shot", mode);
+	CHECK(wait_count(&irq_count[VEC], 1, WAIT_US), "%s: no divided one-shot", mode);
 	check_elapsed("divided by 16", pm, 16000);
 	apic_write(LAPIC_TIMER_DIVIDE, 0xb);
 
@@ -115,7 +134,7 @@ static void check_lapic(const char *mode)
 	apic_write(LAPIC_LVT_TIMER, 0x20000 | VEC);
 	pm = pm_read();
 	apic_write(LAPIC_TIMER_INITIAL, 3 * lapic_per_ms);
-	CHECK(wait_count(&irq_count[VEC], 10, 1500000), "%s: %u of 10 periodic interrupts", mode,
+	CHECK(wait_count(&irq_count[VEC], 10, WAIT_US), "%s: %u of 10 periodic interrupts", mode,
 	      irq_count[VEC]);
 	check_elapsed("ten periods", pm, 30000);
 	apic_write(LAPIC_TIMER_INITIAL, 0);
@@ -137,24 +156,37 @@ static void check_lapic(const char *mode)
 		return;
 	irq_count[VEC] = 0;
 	apic_write(LAPIC_LVT_TIMER, 0x40000 | VEC);
-	pm = pm_read();
-	wrmsr(MSR_TSC_DEADLINE, rdtsc() + 10 * tsc_per_ms);
+	wrmsr(MSR_TSC_DEADLINE, rdtsc() + 3000 * tsc_per_ms);
 	CHECK(rdmsr(MSR_TSC_DEADLINE), "%s: the deadline reads 0 while armed", mode);
-	CHECK(wait_count(&irq_count[VEC], 1, 1000000), "%s: no deadline interrupt", mode);
+	pm = pm_read();
+	wrmsr(MSR_TSC_DEADLINE, rdtsc() + 10 * tsc_per_ms); /* instead of the other */
+	CHECK(wait_count(&irq_count[VEC], 1, WAIT_US), "%s: no deadline interrupt", mode);
 	check_elapsed("deadline", pm, 10000);
 	CHECK(!rdmsr(MSR_TSC_DEADLINE), "%s: the deadline stays after it fired", mode);
-	/* In the past: at once. Zero: never. */
+	/* In the past: at once. */
 	irq_count[VEC] = 0;
+	pm = pm_read();
 	wrmsr(MSR_TSC_DEADLINE, 1);
-	CHECK(wait_count(&irq_count[VEC], 1, 100000), "%s: a past deadline does not fire", mode);
-	wrmsr(MSR_TSC_DEADLINE, rdtsc() + 5 * tsc_per_ms);
-	wrmsr(MSR_TSC_DEADLINE, 0);
-	wait_count(&irq_count[VEC], 2, 15000);
-	CHECK(irq_count[VEC] == 1, "%s: a cancelled deadline fires", mode);
+	CHECK(wait_count(&irq_count[VEC], 1, WAIT_US), "%s: a past deadline does not fire", mode);
+	check_elapsed("past deadline", pm, 0);
+	/* Zero: never, if it was written in time. */
+	for (u32 i = 0; i < TRIES; i++) {
+		u64 due = rdtsc() + 5 * tsc_per_ms;
+
+		wrmsr(MSR_TSC_DEADLINE, due);
+		wrmsr(MSR_TSC_DEADLINE, 0);
+		irq_count[VEC] = 0;
+		if (rdtsc() < due)
+			break;
+		wait_count(&irq_count[VEC], 1, 1000); /* it may be pending */
+		irq_count[VEC] = 0;
+	}
+	wait_count(&irq_count[VEC], 1, 15000);
+	CHECK(!irq_count[VEC], "%s: a cancelled deadline fires", mode);
 	/* The initial count does nothing in this mode. */
 	apic_write(LAPIC_TIMER_INITIAL, lapic_per_ms);
-	wait_count(&irq_count[VEC], 2, 10000);
-	CHECK(irq_count[VEC] == 1, "%s: a count fires in deadline mode", mode);
+	wait_count(&irq_count[VEC], 1, 10000);
+	CHECK(!irq_count[VEC], "%s: a count fires in deadline mode", mode);
 	apic_write(LAPIC_LVT_TIMER, LVT_MASKED | VEC);
 }
 
@@ -190,12 +222,12 @@ static void check_pit_pic(void)
 	no_eoi = true;
 	apic_write(LAPIC_LVT_LINT0, 0x700); /* ExtINT */
 	pic_mask(0xfffe);
-	wait_count(&irq_count[0x20], 1, 1000000);
+	wait_count(&irq_count[0x20], 1, WAIT_US);
 	irq_count[0x20] = 0;
 	pm = pm_read();
-	CHECK(wait_count(&irq_count[0x20], 10, 2000000), "PIT by PIC: %u of 10", irq_count[0x20]);
+	CHECK(wait_count(&irq_count[0x20], 10, WAIT_US), "PIT by PIC: %u of 10", irq_count[0x20]);
 	CHECK(to_us(pm_since(pm)) >= 80000, "PIT by PIC: ten ticks in %u us", to_us(pm_since(pm)));
-	check_elapsed("PIT by PIC", pm, 85000);
+	check_elapsed("PIT by PIC", pm, 84000);
 	pic_mask(0xffff);
 	wait_count(&irq_count[0x20], 1000, 1000);
 	irq_count[0x20] = 0;
@@ -211,12 +243,12 @@ static void check_pit_ioapic(void)
 
 	irq_count[0x41] = 0;
 	ioapic_route(2, (u64)apic_id() << 56 | 0x41);
-	wait_count(&irq_count[0x41], 1, 1000000);
+	wait_count(&irq_count[0x41], 1, WAIT_US);
 	irq_count[0x41] = 0;
 	pm = pm_read();
-	CHECK(wait_count(&irq_count[0x41], 10, 2000000), "PIT by IOAPIC: %u of 10",
+	CHECK(wait_count(&irq_count[0x41], 10, WAIT_US), "PIT by IOAPIC: %u of 10",
 	      irq_count[0x41]);
-	check_elapsed("PIT by IOAPIC", pm, 85000);
+	check_elapsed("PIT by IOAPIC", pm, 84000);
 	ioapic_route(2, LVT_MASKED);
 	irq_count[0x41] = 0;
 	wait_count(&irq_count[0x41], 2, 30000);
@@ -233,8 +265,8 @@ static void check_pit_channel2(void)
 	outb(0x42, 11932 & 0xff);
 	pm = pm_read();
 	outb(0x42, 11932 >> 8);
-	CHECK(!(inb(0x61) & 0x20), "PIT channel 2 is done at once");
-	while (!(inb(0x61) & 0x20) && pm_since(pm) < PM_US(1000000))
+	CHECK(!(inb(0x61) & 0x20) || pm_since(pm) > PM_US(9500), "PIT channel 2 is done at once");
+	while (!(inb(0x61) & 0x20) && pm_since(pm) < PM_US(WAIT_US))
 		cpu_pause();
 	CHECK(inb(0x61) & 0x20, "PIT channel 2 never ends");
 	check_elapsed("PIT channel 2", pm, 10000);
