@@ -472,13 +472,12 @@ void spin_us(u32 us)
 bool wait_count(volatile u32 *counter, u32 n, u32 us)
 {
 	u32 start = pm_read();
-	bool there;
 
 	sti();
-	while (!(there = *counter >= n) && pm_since(start) < PM_US(us))
+	while (*counter < n && pm_since(start) < PM_US(us))
 		cpu_pause();
 	cli();
-	return there;
+	return *counter >= n; /* it may have come with the last look at the clock */
 }
 
 volatile u8 *map_window(u64 pa)
