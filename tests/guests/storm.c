@@ -96,7 +96,7 @@ void guest_main(void)
 	trap_hook = on_trap;
 	irq_hook[VECTOR] = on_irq;
 	print("READY %s\n", guest_name);
-	while ((c = get_char()) < 0)
+	while ((c = get_char()) <= 0) /* a NUL is the line's, not a letter */
 		cpu_pause();
 	switch (c) {
 	case 'i': ipi();

@@ -31,7 +31,8 @@ LIMITS = {"qemu": {"own": (2, None, 30), "shell": (2, None, 100)},
 
 class Machine(harness.Machine):
     """QEMU's TCG forgets an interrupt that comes at the moment of a #VMEXIT, until the next one
-    (docs/architecture.md): a NUL on the line, which neither shell nor guest cares for, is one."""
+    (docs/architecture.md): a NUL on the line, which the shell and storm.c pass over and no other
+    guest here reads, is one."""
 
     def expect(self, pattern, timeout=30, **more):
         for _ in range(10 if self.bed == "qemu" else 0):
