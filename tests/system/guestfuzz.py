@@ -122,10 +122,10 @@ class Driver:
         comes before the answer is older than this run."""
         self.pings += 1
         text = ""
-        for _ in range(400):
+        for _ in range(1200):
             self.m.send(f"p{self.pings}\r")
             try:
-                self.m.expect(rf"pong {self.pings}\r*\n", 0.05)
+                self.m.listen(rf"pong {self.pings}\r*\n", 0.05)
                 self._guest_said(text + self.m.before)
                 return
             except Timeout:
@@ -168,7 +168,7 @@ class Driver:
             if why := self._why(self.told):
                 return why
             try:
-                self.m.expect(END, SILENCE)
+                self.m.listen(END, SILENCE)
                 return self._why(self.told + self._log(self.m.before) + self.m.match.group())
             except Timeout:
                 before = self.last

@@ -76,7 +76,7 @@ def test_memory_above_4_gib():
 
 def test_key_at_boot_starts_nothing():
     with Machine(config(vm("hello", autostart=True)), ["hello.elf"], wait=False) as m:
-        for _ in range(200):
+        for _ in range(900):
             m.send(" ")
             if m.wire.expect([r"bulkhead> ", Timeout], timeout=0.1) == 0:
                 break

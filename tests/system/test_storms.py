@@ -37,7 +37,7 @@ class Machine(harness.Machine):
     def expect(self, pattern, timeout=30, **more):
         for _ in range(10 if self.bed == "qemu" else 0):
             try:
-                return super().expect(pattern, 3, **more)
+                return self.listen(pattern, 3, **more)
             except Timeout:
                 self.send("\0")
         return super().expect(pattern, timeout, **more)
