@@ -16,6 +16,7 @@ timeouts but those of listen(), which are nothing unusual; with TEST_KEEP=1 the 
 import contextlib
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -293,6 +294,22 @@ def parse_list(text):
         if m:
             name = m[1] or name
             rows[name] = dict(zip(("state", "reason", "cpus", "memory", "uptime", "exits"),
+def at_prompt(console, prompt=r":~# ", timeout=30):
+    """Waits until a guest's shell is at its prompt, and not where the scrollback shows one: it
+    has answered a question that was never asked before, which is asked again if it got lost."""
+    m, wait = console.shell, 5
+    end = time.monotonic() + m.patience(timeout)
+    while True:
+        a, b = random.randrange(10**7), random.randrange(10**7)
+        m.send(f"expr {a} + {b}\r")
+        left = end - time.monotonic()
+        wait, limit = wait * 2, min(m.pace(wait), left)
+        if m.wire.expect([rf"\n{a + b}\r*\n", Timeout], limit) == 0:
+            break
+        assert left > limit, "no prompt, but:\n" + m.tail()
+    m.expect(prompt, timeout)
+
+
                                   m.groups()[1:]))
         elif line.startswith("    ") and name in rows:
             row = rows[name]

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from harness import BUILD, LINUX_FILES, Machine, config, linux, vm
+from harness import BUILD, LINUX_FILES, Machine, at_prompt, config, linux, vm
 
 LOCKER = BUILD / "tests/lockvmx.efi"
 FIRMWARE = r"Shell>|UEFI Interactive Shell|BdsDxe|failed to start|Boot Manager"
@@ -32,14 +32,12 @@ def test_debian(machine):
     with machine.console("alpha") as c:
         c.expect(r"guest alpha up: 1 cpu\(s\), (\d+) MiB", 300)
         assert 90 < int(machine.match[1]) <= 128
-        c.send("\r")
-        c.expect(r"alpha:~# ", 60)
+        at_prompt(c, r"alpha:~# ", 60)
 
 
 def test_its_shell(machine):
     with machine.console("alpha") as c:
-        c.send("\r")
-        c.expect(r":~# ")
+        at_prompt(c)
         assert c.run("expr 6 '*' 7").strip() == "42"
         assert c.run("grep -c GenuineIntel /proc/cpuinfo").strip() == "1"
         flags = c.run("grep -m1 flags /proc/cpuinfo")

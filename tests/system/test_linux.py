@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from harness import LINUX_FILES, Machine, config, linux, vm
+from harness import LINUX_FILES, Machine, at_prompt, config, linux, vm
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +22,7 @@ def wait_userspace(machine, name):
     with machine.console(name) as c:
         c.expect(rf"guest {name} up: (\d+) cpu\(s\), (\d+) MiB", 180)
         cpus, mib = map(int, machine.match.groups())
-        c.send("\r")
-        c.expect(rf"{name}:~# ", 30)
+        at_prompt(c, rf"{name}:~# ", 180)
     return cpus, mib
 
 
@@ -37,8 +36,7 @@ def test_userspace(machine, name, memory):
 @pytest.mark.parametrize("name", ["alpha", "beta"])
 def test_shell(machine, name):
     with machine.console(name) as c:
-        c.send("\r")
-        c.expect(r":~# ")
+        at_prompt(c)
         assert c.run("hostname").strip() == name
         assert c.run("nproc").strip() == "1"
         assert c.run("expr 6 '*' 7").strip() == "42"
@@ -50,8 +48,7 @@ def test_shell(machine, name):
 def test_nothing_else_is_there(machine, name, memory):
     """One CPU, its own RAM, no device but the host bridge; behind its RAM is nothing."""
     with machine.console(name) as c:
-        c.send("\r")
-        c.expect(r":~# ")
+        at_prompt(c)
         assert c.run("ls -d /sys/devices/system/cpu/cpu[0-9]*").split() == [
             "/sys/devices/system/cpu/cpu0"]
         assert c.run("ls /sys/bus/pci/devices").split() == ["0000:00:00.0"]
@@ -68,8 +65,7 @@ def test_clock(machine):
     """KVM's clock is in use, and the date is today's."""
     import datetime
     with machine.console("alpha") as c:
-        c.send("\r")
-        c.expect(r":~# ")
+        at_prompt(c)
         assert c.run("cat /sys/devices/system/clocksource/clocksource0/current_clocksource"
                      ).strip() == "kvm-clock"
         seconds = int(c.run("date -u +%s").strip())
@@ -79,24 +75,21 @@ def test_clock(machine):
 def test_guests_sleep(machine):
     """Idle guests halt: a second's sleep is a second, and few exits."""
     with machine.console("alpha") as c:
-        c.send("\r")
-        c.expect(r":~# ")
+        at_prompt(c)
         out = c.run("cut -d' ' -f1 /proc/uptime; sleep 2; cut -d' ' -f1 /proc/uptime").split()
         assert 1.9 < float(out[1]) - float(out[0]) < 10
 
 
 def test_long_output(machine):
     with machine.console("alpha") as c:
-        c.send("\r")
-        c.expect(r":~# ")
+        at_prompt(c)
         lines = c.run("seq 1 3000", timeout=120).split()
     assert lines[-1] == "3000" and len(lines) == 3000
 
 
 def test_no_errors_in_the_kernels_log(machine):
     with machine.console("beta") as c:
-        c.send("\r")
-        c.expect(r":~# ")
+        at_prompt(c)
         text = c.run("dmesg | grep -ciE 'BUG:|Call Trace|general protection|soft lockup|unchecked MSR' ")
     assert text.strip() == "0"
 
@@ -111,13 +104,11 @@ def test_gnumach(machine):
 def test_crash_of_one(machine):
     before = int(machine.vms()["alpha"]["exits"])
     with machine.console("beta") as c:
-        c.send("\r")
-        c.expect(r":~# ")
+        at_prompt(c)
         c.send("echo c > /proc/sysrq-trigger\r")
         c.expect(r"Kernel panic", 60)
     with machine.console("alpha") as c:
-        c.send("\r")
-        c.expect(r":~# ")
+        at_prompt(c)
         assert c.run("echo alive").strip() == "alive"
     assert machine.state("alpha").startswith("running")
     assert int(machine.vms()["alpha"]["exits"]) >= before
@@ -128,21 +119,18 @@ def test_crash_of_one(machine):
 def test_reboot_from_inside(machine):
     """on_reboot: alpha begins again, beta stays stopped."""
     with machine.console("alpha") as c:
-        c.send("\r")
-        c.expect(r":~# ")
+        at_prompt(c)
         c.send("reboot -f\r")
         c.expect(r"guest alpha up", 180)
     with machine.console("beta") as c:
-        c.send("\r")
-        c.expect(r":~# ")
+        at_prompt(c)
         c.send("reboot -f\r")
     machine.wait_state("beta", "stopped .*reset by the guest", 60)
 
 
 def test_poweroff_from_inside(machine):
     with machine.console("alpha") as c:
-        c.send("\r")
-        c.expect(r":~# ", 30)
+        at_prompt(c)
         c.send("poweroff -f\r")
     machine.wait_state("alpha", "powered off", 60)
     machine.command("start alpha")

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from harness import LINUX_FILES, Machine, config, linux, vm
+from harness import LINUX_FILES, Machine, at_prompt, config, linux, vm
 
 pytestmark = pytest.mark.long
 
@@ -25,25 +25,21 @@ def test_two_debians(machine):
     for name in ("alpha", "beta"):
         with machine.console(name) as c:
             c.expect(rf"guest {name} up", 600)
-            c.send("\r")
-            c.expect(rf"{name}:~# ", 60)
+            at_prompt(c, rf"{name}:~# ", 60)
     for name in ("alpha", "beta"):
         with machine.console(name) as c:
-            c.send("\r")
-            c.expect(r":~# ")
+            at_prompt(c)
             assert c.run("hostname").strip() == name
             assert c.run("seq 1 300 | wc -l").strip() == "300"
 
 
 def test_crash_of_one(machine):
     with machine.console("beta") as c:
-        c.send("\r")
-        c.expect(r":~# ")
+        at_prompt(c)
         c.send("echo c > /proc/sysrq-trigger\r")
         c.expect(r"Kernel panic", 60)
     with machine.console("alpha") as c:
-        c.send("\r")
-        c.expect(r":~# ")
+        at_prompt(c)
         assert c.run("echo alive").strip() == "alive"
 
 
@@ -57,8 +53,7 @@ def test_gnumach(machine):
 
 def test_poweroff_from_inside(machine):
     with machine.console("alpha") as c:
-        c.send("\r")
-        c.expect(r":~# ")
+        at_prompt(c)
         c.send("poweroff -f\r")
     machine.wait_state("alpha", "powered off", 60)
 
