@@ -241,11 +241,11 @@ class Machine(bulkhead.Shell):
     def expect(self, pattern, timeout=30, **more):
         return super().expect(pattern, self.patience(timeout), **more)
 
-    def wait_end(self, timeout=60):
     def listen(self, pattern, timeout, **more):
         """expect() where it is nothing unusual that the time is up."""
         return super().expect(pattern, self.pace(timeout), **more)
 
+    def wait_end(self, timeout=60):
         """Waits until the machine is off -> what it said until then."""
         text = clean(self.wire.expect_end(self.patience(timeout)))
         self.process.wait(seconds(timeout))
@@ -275,6 +275,18 @@ class Machine(bulkhead.Shell):
             assert time.monotonic() < end, f"{name} is {row}, not {pattern}"
             time.sleep(0.5)
 
+    def written(self, name):
+        """Bytes that a guest has written to its console, ever."""
+        return int(re.search(r"(\d+) bytes written", self.command(f"info {name}"))[1])
+
+    def wait_written(self, name, count, timeout=60):
+        """Polls `info` until they are as many: unlike what the console shows, not what a run
+        before this one has said."""
+        end = time.monotonic() + self.patience(timeout)
+        while self.written(name) < count:
+            assert time.monotonic() < end, f"{name} does not write"
+            time.sleep(0.1)
+
     def free_memory(self):
         """KiB in the pool, scrubbed or not."""
         text = self.command("mem")
@@ -282,18 +294,6 @@ class Machine(bulkhead.Shell):
                    for w in ("free", "waits for scrubbing"))
 
 
-def parse_list(text):
-    """By the columns of the heading; a reason too long for its column follows in
-    indented lines."""
-    lines = [l for l in text.split("\n") if l.strip() and not l.startswith("[")]
-    at = next(i for i, l in enumerate(lines) if l.startswith("NAME"))
-    reason = lines[at].index("REASON")
-    rows, name = {}, None
-    for line in lines[at + 1:]:
-        m = re.match(r"(\S*) +(\S+) +(.*?) +([\d,-]+) +(\d+[MG]) +(\S+) +(\d+)$", line)
-        if m:
-            name = m[1] or name
-            rows[name] = dict(zip(("state", "reason", "cpus", "memory", "uptime", "exits"),
 def at_prompt(console, prompt=r":~# ", timeout=30):
     """Waits until a guest's shell is at its prompt, and not where the scrollback shows one: it
     has answered a question that was never asked before, which is asked again if it got lost."""
@@ -310,6 +310,18 @@ def at_prompt(console, prompt=r":~# ", timeout=30):
     m.expect(prompt, timeout)
 
 
+def parse_list(text):
+    """By the columns of the heading; a reason too long for its column follows in
+    indented lines."""
+    lines = [l for l in text.split("\n") if l.strip() and not l.startswith("[")]
+    at = next(i for i, l in enumerate(lines) if l.startswith("NAME"))
+    reason = lines[at].index("REASON")
+    rows, name = {}, None
+    for line in lines[at + 1:]:
+        m = re.match(r"(\S*) +(\S+) +(.*?) +([\d,-]+) +(\d+[MG]) +(\S+) +(\d+)$", line)
+        if m:
+            name = m[1] or name
+            rows[name] = dict(zip(("state", "reason", "cpus", "memory", "uptime", "exits"),
                                   m.groups()[1:]))
         elif line.startswith("    ") and name in rows:
             row = rows[name]

@@ -93,9 +93,9 @@ def buttons(request):
 
 
 def ready(m, name):
+    before = m.written(name)
     m.command(f"start {name}")
-    with m.console(name) as c:
-        c.expect("READY")
+    m.wait_written(name, before + len("READY neighbour"))
 
 
 def test_the_power_button(buttons):
