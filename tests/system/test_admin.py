@@ -101,7 +101,7 @@ def test_console_and_escape(machine):
         c.expect(r"ok \d+")
         c.send("q")
         c.expect("PASS neighbour")
-    assert "exit" in machine.state("one")
+    machine.wait_state("one", "exit", 20)
     machine.command("stop two")
 
 
