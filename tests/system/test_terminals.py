@@ -136,7 +136,9 @@ def test_terminal(machine, device, tmp_path, program):
     command, control_a = program(device, tmp_path)
     t = Terminal(tmp_path, command)
     try:
-        time.sleep(1)  # until the program reads; what it says itself comes with the rest
+        # until Ctrl-C does not end it but is read; what it says itself comes with the rest
+        t.until("raw mode", lambda: not termios.tcgetattr(t.fd)[3] & termios.ICANON)
+        time.sleep(0.3)
         t.send("\x03")
         t.shows("")
         # editing in the middle, by arrows and by Ctrl keys, with what is behind moving along
