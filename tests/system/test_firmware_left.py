@@ -38,8 +38,8 @@ def machine():
     with Machine(text, LINUX_FILES + ["neighbour.elf"], qemu_args=QMP + DEVICES, wait=False,
                  extra=extra, memory=512, before=lambda d: (d / "disk2").write_bytes(
                      bytes(1 << 20))) as m:
-        m.expect(r"Press any key now", 60)
         m.qmp = Qmp(m)
+        m.expect(r"Press any key now", 60)
         m.qmp.execute("stop")
         m.early = masters(m.qmp)
         m.qmp.execute("cont")
