@@ -56,6 +56,8 @@ enum err console_add_wire(struct console_wire *w)
 void console_focus(struct console_port *p)
 {
 	mux.escape = false;
+	mux.taken_at = console_now();
+	mux.taken_mark = mux.typed_tail;
 	if (!p || p == mux.shell) {
 		mux.input = mux.shell;
 		console_show(mux.shell);
@@ -87,17 +89,19 @@ static void leave(void)
 
 /* ----------------------------------------------------------------- input */
 
+/* No room for one more read of a wire. */
 static bool typed_full(void)
 {
-	return mux.typed_head - mux.typed_tail == CONSOLE_TYPED_SIZE;
+	return mux.typed_head - mux.typed_tail > CONSOLE_TYPED_SIZE - CONSOLE_READ;
 }
 
-/* True: a wire may have more. */
+/* True: a wire may have more. What there is no room for stays with the driver,
+ * which holds the sender off. */
 static bool read_wires(void)
 {
 	bool more = false;
 	u32 i, k, n, room;
-	char buf[64];
+	char buf[CONSOLE_READ];
 
 	for (i = 0; i < mux.wires; i++) {
 		room = CONSOLE_TYPED_SIZE - (mux.typed_head - mux.typed_tail);
@@ -139,16 +143,25 @@ bool console_take_key(char key)
 	return false;
 }
 
+/* Has the guest taken less than CONSOLE_READ bytes within CONSOLE_STALL_NS? A
+ * trickle does not count: Ctrl-] may be behind what it leaves with the sender. */
+static bool guest_stalled(void)
+{
+	return !mux.now || console_now() - mux.taken_at >= CONSOLE_STALL_NS;
+}
+
 /* One typed byte to a guest's port; false: it must wait. Held bytes never
  * keep a Ctrl-] from being seen: if one is among them, or if no more can be
- * held, the oldest are dropped (*drop: go on with that). */
-static bool route_byte(struct console_port *p, char c, bool *drop)
+ * held and the guest does not read, the oldest are dropped. */
+static bool route_byte(struct console_port *p, char c)
 {
 	if (console_port_type(p, c))
 		return true;
-	*drop |= typed_full() || escape_is_typed();
-	p->rx_dropped += *drop;
-	return *drop;
+	if (!escape_is_typed() && !(typed_full() && guest_stalled()))
+		return false;
+	p->rx_dropped++;
+	mux.taken_mark++; /* nobody took it */
+	return true;
 }
 
 /* A BREAK that came while the shell had the input is behind the tail by now:
@@ -166,7 +179,7 @@ static bool break_is_next(void)
 static bool route(void)
 {
 	struct console_port *p = mux.input;
-	bool got = false, drop = false, second;
+	bool got = false, second;
 	u32 budget = CONSOLE_STEP;
 	char c;
 
@@ -189,12 +202,16 @@ static bool route(void)
 			continue;
 		}
 		mux.escape = false;
-		if (!route_byte(p, c, &drop)) {
+		if (!route_byte(p, c)) {
 			__atomic_store_n(&mux.held, true, __ATOMIC_RELAXED);
 			break;
 		}
 		mux.typed_tail++;
 		got = true;
+	}
+	if (!mux.held || mux.typed_tail - mux.taken_mark >= CONSOLE_READ) {
+		mux.taken_at = console_now();
+		mux.taken_mark = mux.typed_tail;
 	}
 	if (got && p->rx_ready)
 		p->rx_ready(p);
@@ -208,18 +225,22 @@ static bool route(void)
 
 bool console_pump(void)
 {
-	bool more = read_wires();
+	bool more = read_wires(), full = typed_full(), pending, waits;
 	u32 i;
 
 	if (mux.input != mux.shell)
 		more |= route();
 	else if (mux.typed_tail == mux.typed_head)
 		mux.typed_break = false; /* the shell knows no BREAK */
+	more |= full && !typed_full();	 /* for what a wire has kept */
 	console_fill();
 	for (i = 0; i < mux.wires; i++)
 		console_drain_wire(mux.wire[i]);
-	mux.stuck = !more && console_output_stuck();
-	return console_output_pending() || more;
+	pending = console_output_pending();
+	/* whether the guest still reads is to be looked at again */
+	waits = !pending && mux.input != mux.shell && mux.held && typed_full();
+	mux.stuck = !more && (waits || console_output_stuck());
+	return pending || more;
 }
 
 bool console_stuck(void)

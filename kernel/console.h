@@ -19,7 +19,7 @@
 #define CONSOLE_REPLAY 1024	      /* bytes shown again upon focus, if seen before */
 #define CONSOLE_MAX_WIRES 4
 #define CONSOLE_ESCAPE 0x1d	       /* Ctrl-] */
-#define CONSOLE_STALL_NS 1000000000ull /* a wire without progress for this long is dead */
+#define CONSOLE_STALL_NS 1000000000ull /* a wire, or a guest's input, without progress is dead */
 #define CONSOLE_STALL_POLLS 1000000u   /* tries: the same where no clock runs */
 #define CONSOLE_FLUSH_NS 5000000000ull /* console_flush gives up */
 #define CONSOLE_ESCAPE_NS 300000000ull /* a second Ctrl-] must follow within this */
@@ -102,8 +102,9 @@ struct console_port *console_focused(void);
  * per call. True: there is more to move. */
 bool console_pump(void);
 
-/* CPU 0. All that there was more of, at the last pump, waits for wires that took nothing:
- * it is enough to pump again when one has room, or after CONSOLE_RETRY_NS. */
+/* CPU 0. All that there was more of, at the last pump, waits for wires that took nothing, or
+ * for a guest to read: it is enough to pump again when one has room or it has read, or after
+ * CONSOLE_RETRY_NS. */
 #define CONSOLE_RETRY_NS 1000000ull
 bool console_stuck(void);
 

@@ -10,6 +10,7 @@
 
 #define CONSOLE_OUT_SIZE 2048u	 /* on its way to the wires */
 #define CONSOLE_TYPED_SIZE 4096u /* on its way to a port */
+#define CONSOLE_READ 64u	 /* bytes read from a wire at once */
 #define CONSOLE_STEP 1024u	 /* bytes moved per call of console_pump, each way */
 
 /* All of it CPU 0's, except what is marked. */
@@ -30,8 +31,10 @@ struct console_mux {
 	u32 typed_break_at;
 	bool escape; /* Ctrl-] came; a second one may follow */
 	ns_t escape_since;
-	bool stuck; /* console_stuck() */
-	bool held;  /* typed bytes wait for room in a port; atomic */
+	ns_t taken_at;	/* when the guest had taken CONSOLE_READ bytes, or all there were */
+	u32 taken_mark; /* how far in typed it was then; moves on with what is dropped */
+	bool stuck;	/* console_stuck() */
+	bool held;	/* typed bytes wait for room in a port; atomic */
 	char out[CONSOLE_OUT_SIZE];
 	char typed[CONSOLE_TYPED_SIZE];
 };

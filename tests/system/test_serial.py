@@ -1,5 +1,6 @@
 """Serial ports other than COM1 by its interrupt: other ports, no interrupt, the wrong one,
-nothing there, and one that never takes a byte. The VMs start in any case."""
+nothing there, and one that never takes a byte. The VMs start in any case. And what is
+pasted into a guest, faster than it reads."""
 
 import fcntl
 import os
@@ -42,6 +43,22 @@ def test_console(console, device, polled):
         m.send("version\r" * 20)
         for _ in range(20):
             assert "Bulkhead" in m.wait_prompt()
+
+
+def test_paste_into_slow_guest():
+    """The sender has to wait; nothing is lost."""
+    text = "".join(chr(ord("!") + i % 93) for i in range(20000))
+    a = b = 0
+    for c in text:
+        a = (a + ord(c)) % 65521
+        b = (b + a) % 65521
+    reader = vm("one", cpu=1, kernel="reader.elf", memory="8M", autostart=True)
+    with Machine(config(reader), ["reader.elf"], memory=MEMORY, cpus=2) as m:
+        with m.console("one") as c:
+            c.expect("READY reader", 20)
+            c.send(text + "\n")
+            c.expect(r"(\d+) bytes, sums (\d+) (\d+)\r", 60)
+            assert tuple(map(int, m.match.groups())) == (len(text), a, b)
 
 
 def guest_output(m):

@@ -239,10 +239,19 @@ static void full_input(void **state)
 	assert_int_equal(wire_kicks, kicks + 1);
 	wire_said();
 	assert_int_equal(console_port_read(&alpha, got, sizeof(got)), 88);
-	/* nobody reads: dropped in the end, and counted */
+	/* nobody reads: left on the wire for a second, then dropped, and counted */
 	wire_type(many, sizeof(many));
 	wire_said();
-	assert_in_range(alpha.rx_dropped, 8000 - 512 - 4096, 8000 - 512);
+	assert_true(console_stuck());
+	wire_now += CONSOLE_STALL_NS - 1;
+	wire_said();
+	assert_int_equal(alpha.rx_dropped, 0);
+	assert_int_equal(wires_fake[0].in_len - wires_fake[0].in_pos, 8000 - 512 - 4096);
+	wire_now++;
+	wire_said();
+	assert_in_range(alpha.rx_dropped, 8000 - 512 - 4096, 8000 - 512 - 4096 + 64);
+	assert_int_equal(wires_fake[0].in_pos, wires_fake[0].in_len);
+	assert_false(console_stuck());
 	/* and Ctrl-] is never stuck behind the rest */
 	type("\x1d?");
 	wire_said();
@@ -250,6 +259,67 @@ static void full_input(void **state)
 	assert_string_equal(read_all(&shell), "?");
 	console_port_flush_rx(&alpha);
 	assert_false(console_port_ready(&alpha));
+}
+
+/* Pasted at a guest that reads, a little at a time: all of it arrives. */
+static void slow_guest(void **state)
+{
+	static char many[20000], got[sizeof(many)];
+	u32 n = 0, i;
+
+	(void)state;
+	for (i = 0; i < sizeof(many); i++)
+		many[i] = (char)('!' + i % 93);
+	console_focus(&alpha);
+	wire_type(many, sizeof(many));
+	for (i = 0; i < 10000 && n < sizeof(many); i++) {
+		wire_said();
+		wire_now += CONSOLE_STALL_NS / 5;
+		n += console_port_read(&alpha, got + n, MIN(16u, (u32)sizeof(got) - n));
+	}
+	assert_int_equal(n, sizeof(many));
+	assert_memory_equal(got, many, n);
+	assert_int_equal(alpha.rx_dropped, 0);
+	assert_false(console_stuck());
+}
+
+/* One that takes a byte now and then cannot keep a Ctrl-] on the wire. */
+static void trickling_guest(void **state)
+{
+	static char many[8000];
+	u32 i;
+	char c;
+
+	(void)state;
+	memset(many, 'x', sizeof(many));
+	console_focus(&alpha);
+	wire_type(many, sizeof(many));
+	type("\x1d?");
+	for (i = 0; i < 10; i++) {
+		wire_said();
+		wire_now += CONSOLE_STALL_NS / 5;
+		assert_int_equal(console_port_read(&alpha, &c, 1), 1);
+	}
+	assert_ptr_equal(console_focused(), &shell);
+}
+
+/* What was pasted behind the command waits for its guest, however long that took. */
+static void full_before_the_focus(void **state)
+{
+	static char many[5000];
+	u32 n = 0, i;
+
+	(void)state;
+	memset(many, 'x', sizeof(many));
+	wire_type(many, sizeof(many));
+	wire_said();
+	wire_now += 5 * CONSOLE_STALL_NS;
+	console_focus(&alpha);
+	for (i = 0; i < 20; i++) {
+		wire_said();
+		n += (u32)strlen(read_all(&alpha));
+	}
+	assert_int_equal(n, sizeof(many));
 }
 
 static void lost_output_is_told(void **state)
@@ -468,6 +538,9 @@ int main(void)
 		cmocka_unit_test_setup(escape_without_a_clock, two_wires),
 		cmocka_unit_test_setup(pasted_behind_the_command, two_wires),
 		cmocka_unit_test_setup(full_input, two_wires),
+		cmocka_unit_test_setup(slow_guest, two_wires),
+		cmocka_unit_test_setup(trickling_guest, two_wires),
+		cmocka_unit_test_setup(full_before_the_focus, two_wires),
 		cmocka_unit_test_setup(lost_output_is_told, two_wires),
 		cmocka_unit_test_setup(flood_of_the_shown_guest, two_wires),
 		cmocka_unit_test_setup(replay_begins_at_a_line, two_wires),
