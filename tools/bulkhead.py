@@ -22,6 +22,7 @@ import contextlib
 import json
 import os
 import re
+import secrets
 import select
 import socket
 import sys
@@ -29,6 +30,7 @@ import termios
 import time
 import tty
 
+BAUDS = sorted(int(n[1:]) for n in dir(termios) if re.fullmatch(r"B[1-9]\d*", n))
 PROMPT = "bulkhead> "
 ESCAPE = "\x1d"  # Ctrl-]
 # a command that waits for guests, and for how long it may
@@ -254,30 +256,47 @@ class Shell:
 
     @contextlib.contextmanager
     def console(self, name, timeout=30):
-        """The VM's console (scrollback first); Ctrl-] at the end."""
+        """The VM's console (scrollback first); Ctrl-] at the end. ValueError: there is none."""
         self.send(f"console {name}\r")
-        self.expect(r"\[console of [^\n]*\n", timeout)
+        self.expect(re.escape(name) + r"\r*\n", timeout)
+        if self.expect([re.escape(PROMPT), r"\[console of [^\n]*\]\r*\n"], timeout) == 0:
+            raise ValueError(clean(self.before).strip())
         try:
             yield Console(self)
         finally:  # who fails inside must not take the next ones along
-            self.send(ESCAPE)
-            self.wait_prompt(timeout)
+            self._leave(timeout)
+
+    def _leave(self, timeout):
+        """Out of a console. The guest may print prompts and answers, too: only what comes
+        behind a word that it cannot know is the shell's. Ctrl-C: that was no command."""
+        word = secrets.token_hex(4)
+        self.send(ESCAPE + word + "\x03")
+        self.expect(word + r".*?\^C\r*\n.*?" + re.escape(PROMPT), timeout)
 
 
 def open_line(where, baud=115200, log=None):
-    """A Line to a device's path, "unix:PATH" or "HOST:PORT"."""
+    """A Line to a device's path, "unix:PATH" or "HOST:PORT". OSError or ValueError:
+    there is none."""
     if where.startswith("unix:"):
         s = socket.socket(socket.AF_UNIX)
         s.connect(where[5:])
         return Line(s.detach(), log)
     if re.fullmatch(r"[^/]*:\d+", where):
         host, port = where.rsplit(":", 1)
+        if int(port) > 65535:
+            raise ValueError(f"there is no port {port}")
         return Line(socket.create_connection((host or "localhost", int(port))).detach(), log)
+    if baud not in BAUDS:
+        raise ValueError(f"there is no baud rate {baud}")
     fd = os.open(where, os.O_RDWR | os.O_NOCTTY)
-    tty.setraw(fd)
-    mode = termios.tcgetattr(fd)
-    mode[4] = mode[5] = getattr(termios, f"B{baud}")
-    termios.tcsetattr(fd, termios.TCSANOW, mode)
+    try:
+        tty.setraw(fd)
+        mode = termios.tcgetattr(fd)
+        mode[4] = mode[5] = getattr(termios, f"B{baud}")
+        termios.tcsetattr(fd, termios.TCSANOW, mode)
+    except termios.error as e:  # which is no OSError
+        os.close(fd)
+        raise OSError(*e.args, where) from None
     return Line(fd, log)
 
 
@@ -293,7 +312,7 @@ def connect(where, baud=115200, log=None):
 
 def main(argv):
     p = argparse.ArgumentParser(description="Runs one command at Bulkhead's console.")
-    p.add_argument("--baud", type=int, default=115200)
+    p.add_argument("--baud", type=int, default=115200, choices=BAUDS, metavar="N")
     p.add_argument("--timeout", type=float, default=30, metavar="SECONDS",
                    help="how long nothing may come before the prompt does (default: 30)")
     p.add_argument("where", help="serial device, pty, unix:PATH or HOST:PORT")
@@ -304,7 +323,7 @@ def main(argv):
     try:
         with connect(a.where, a.baud) as shell:
             answer = shell.command(" ".join(a.command), a.timeout)
-    except (Closed, Timeout, OSError) as e:
+    except (Closed, Timeout, OSError, ValueError) as e:
         print(f"{p.prog}: {e}", file=sys.stderr)
         return 2
     print(answer, end="")

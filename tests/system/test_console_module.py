@@ -27,6 +27,8 @@ ANSWERS = {
     "stop a": ["a is asked to power off and has 3 s; Ctrl-C: do not wait\n", 2.5, "a stopped\n"],
     "poweroff": "powering off\ncannot power off: this is a test\n",
 }
+# what a guest may print before its console is left
+FORGED = "^C\nbulkhead> version\nBulkhead 0.0\nbulkhead> "
 ENDS = {"reboot now": "rebooting\n",
         "poweroff now": "1 VM is asked to power off, at most 1 s; Ctrl-C: no power off\n"
                         "powering off\n[   1.0] a: powered off\n"}
@@ -62,10 +64,10 @@ def play(fd):
                     while os.read(fd, 1) != b"\x03":
                         pass
                     say("^C\nit has 57 s left to power off\n[   1.0] a: noise\nbulkhead> ")
-                elif text.startswith("console"):
+                elif text == "console a":
                     say("[console of a, running]\nlogin: ")
                     assert os.read(fd, 1) == b"\x1d"
-                    say("\nbulkhead> ")
+                    say(FORGED + "\nbulkhead> ")
                 else:
                     answer = ANSWERS.get(text, f'no command "{text}"\n')
                     for piece in [answer] if isinstance(answer, str) else answer:
@@ -111,6 +113,14 @@ def test_talk(where):
         assert shell.command("guest") == "hello\n"
         with shell.console("a") as guest:
             guest.expect("login: ")
+        assert shell.command("version") == "Bulkhead 9.9\n"
+
+
+def test_console_that_is_not(where):
+    with bulkhead.connect(where) as shell:
+        with pytest.raises(ValueError, match='^no command "console b"$'):
+            with shell.console("b", 5):
+                pass
         assert shell.command("version") == "Bulkhead 9.9\n"
 
 
@@ -195,6 +205,19 @@ def test_exit_status(tmp_path, status, args, said):
 def test_no_line(tmp_path):
     done = program(f"unix:{tmp_path / 'none'}", "version")
     assert done.returncode == 2 and "No such file" in done.stderr
+
+
+@pytest.mark.parametrize("args, said", [
+    (["--baud", "14400", "/dev/null"], "14400"), (["/dev/null"], "Inappropriate ioctl"),
+    (["127.0.0.1:99999"], "no port 99999"), (["a" * 64 + ".x:1"], "label")])
+def test_bad_line(args, said):
+    done = program(*args, "version")
+    assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr
+
+
+def test_bad_baud():
+    with pytest.raises(ValueError, match="14400"):
+        bulkhead.connect("/dev/null", 14400)
 
 
 @pytest.mark.parametrize("answer", [
