@@ -46,7 +46,8 @@
 #define RELOAD_TIMEOUT 0x200u /* the second timer has ended; write 1 to clear */
 #define PRELOAD_MASK 0xfffffu
 
-#define PCI_CLOCK_HZ 33000000ull
+/* a PCI clock of 33 MHz, ns: a fraction that up to 2^35 clocks do not overflow */
+#define CLOCK_NS(clocks) ((clocks)*1000 / 33)
 #define LENGTH_MIN 100000u /* ns: one that runs free may not wake the host more often */
 
 static struct {
@@ -54,7 +55,7 @@ static struct {
 	u8 lock, line;
 	u32 bar, preload[2];
 	bool first_ended, timeout;
-	u32 unlocked; /* steps of the sequence that were made: 2 is all */
+	u32 unlocked; /* steps of the sequence 0x80, 0x86 that were made */
 	u32 stage;    /* which of the timers counts */
 	struct vtimer timer;
 } wd;
@@ -64,7 +65,7 @@ static ns_t length(u32 preload)
 	u64 ticks = (u64)preload + 1;
 	u64 clocks = ticks * (wd.config & CONFIG_MHZ ? 1u << 5 : 1u << 15);
 
-	return max_u64(clocks * 1000000000ull / PCI_CLOCK_HZ, LENGTH_MIN);
+	return max_u64(CLOCK_NS(clocks), LENGTH_MIN);
 }
 
 static void count(u32 stage)
@@ -167,10 +168,13 @@ static u64 mmio_read(void *dev, u64 off, u32 size)
 
 static void reload_written(u32 value)
 {
+	/* Linux' driver unlocks for a read, too: the sequence may begin anew at any step */
+	if (value == 0x80) {
+		wd.unlocked = 1;
+		return;
+	}
 	if (wd.unlocked < 2) {
-		bool next = (value & 0xff) == (wd.unlocked ? 0x86 : 0x80);
-
-		wd.unlocked = next ? wd.unlocked + 1 : 0;
+		wd.unlocked = wd.unlocked && value == 0x86 ? 2 : 0;
 		return;
 	}
 	wd.unlocked = 0;

@@ -186,10 +186,13 @@ static void test_unlocking(void **state)
 	write_reg(RELOAD, 2, 0x80);
 	write_reg(BASE, 4, 5);
 	write_reg(RELOAD, 2, 0x80);
-	write_reg(RELOAD, 2, 0x80);
+	write_reg(RELOAD, 2, 0x87);
 	write_reg(RELOAD, 2, 0x86);
 	write_reg(BASE, 4, 5);
 	assert_int_equal(read_reg(BASE, 4), 0xfffff);
+	/* it may begin anew, however far it was */
+	write_reg(RELOAD, 2, 0x80);
+	unlock();
 	unlock();
 	write_reg(BASE, 4, 0xfff12345);
 	assert_int_equal(read_reg(BASE, 4), 0x12345);
@@ -200,6 +203,38 @@ static void test_unlocking(void **state)
 	assert_int_equal(read_reg(BASE + 4, 4), 7);
 	assert_int_equal(read_reg(BASE + 4, 1), 7);
 	assert_int_equal(read_reg(BASE + 1, 1), 0x23);
+}
+
+/* Up to the longest that Linux sets: half of it for each of the two timers. */
+static void test_long_times(void **state)
+{
+	static const u32 seconds[] = { 1099, 1100, 1200, 2046 };
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_SIZE(seconds); i++) {
+		start(ABI_VM_WATCHDOG);
+		linux_start(seconds[i]);
+		run(NS_PER_S * seconds[i]);
+		assert_int_equal(fake.stop_count, 0);
+		ping();
+		run(NS_PER_S * (seconds[i] + seconds[i] / 40));
+		assert_int_equal(fake.stop_count, 1);
+	}
+}
+
+/* What the driver finds as it is loaded again, after an NMI: it clears it. */
+static void test_the_end_is_forgotten(void **state)
+{
+	(void)state;
+	linux_start(2);
+	run(NS_PER_S * 3);
+	assert_int_equal(fake.nmi_count, 1);
+	assert_int_equal(read_reg(RELOAD, 2), 0x200);
+	unlock();
+	assert_int_equal(read_reg(RELOAD, 2), 0x200);
+	unlock();
+	write_reg(RELOAD, 2, 0x300);
+	assert_int_equal(read_reg(RELOAD, 2), 0);
 }
 
 static void test_no_output(void **state)
@@ -288,6 +323,8 @@ int main(void)
 		cmocka_unit_test_setup(test_it_expires, setup),
 		cmocka_unit_test_setup(test_it_is_kept_from_it, setup),
 		cmocka_unit_test_setup(test_unlocking, setup),
+		cmocka_unit_test_setup(test_long_times, setup),
+		cmocka_unit_test_setup(test_the_end_is_forgotten, setup_nmi),
 		cmocka_unit_test_setup(test_no_output, setup),
 		cmocka_unit_test_setup(test_nmi, setup_nmi),
 		cmocka_unit_test_setup(test_no_storm, setup),
