@@ -131,6 +131,8 @@ static void erase(struct line *l, u32 at, u32 n)
 {
 	l->len -= n;
 	memmove(l->text + at, l->text + at + n, l->len - at);
+	if (l->len == 0)
+		l->too_long = false;
 	redraw(l, at, at);
 }
 
@@ -150,17 +152,24 @@ static u32 word_before(const struct line *l)
 	return l->cursor - i;
 }
 
-static void erase_all(struct line *l)
-{
-	erase(l, 0, l->len);
-	l->too_long = false;
-}
-
 void line_replace(struct line *l, const char *text)
 {
-	erase_all(l);
+	erase(l, 0, l->len);
 	while (*text)
 		insert(l, *text++);
+}
+
+void line_save(struct line *l)
+{
+	l->text[l->len] = '\0';
+	memcpy(l->saved, l->text, l->len + 1);
+	l->saved_too_long = l->too_long;
+}
+
+void line_restore(struct line *l)
+{
+	line_replace(l, l->saved);
+	l->too_long = l->saved_too_long;
 }
 
 /* ----------------------------------------------------------------- history */
@@ -191,11 +200,13 @@ static void browse(struct line *l, u32 to)
 		say(l, "\a");
 		return;
 	}
-	l->text[l->len] = '\0';
 	if (l->browse == 0)
-		memcpy(l->saved, l->text, l->len + 1);
+		line_save(l);
 	l->browse = to;
-	line_replace(l, to ? line_back(l, to) : l->saved);
+	if (to)
+		line_replace(l, line_back(l, to));
+	else
+		line_restore(l);
 }
 
 /* -------------------------------------------------------------- completion */
@@ -369,11 +380,7 @@ static enum line_event control_byte(struct line *l, char c)
 	case CTRL('N'): cursor_key(l, 'B'); break;
 	case CTRL('P'): cursor_key(l, 'A'); break;
 	case CTRL('R'): line_search_begin(l); break;
-	case CTRL('U'):
-		erase_before(l, l->cursor);
-		if (l->len == 0)
-			l->too_long = false;
-		break;
+	case CTRL('U'): erase_before(l, l->cursor); break;
 	case CTRL('W'): erase_before(l, word_before(l)); break;
 	case 0x1b: l->escape = ESC_SEEN; break;
 	default: break;

@@ -47,6 +47,7 @@ struct line {
 	u32 browse; /* history: 0 the new line, 1 the last one, ... */
 	u32 history_count, history_next;
 	char saved[LINE_MAX]; /* the new line while browsing or searching */
+	bool saved_too_long;
 	char history[LINE_HISTORY][LINE_MAX];
 };
 

@@ -15,6 +15,9 @@
 
 /* The line becomes text, on the screen too. */
 void line_replace(struct line *l, const char *text);
+/* What is being typed, kept while history is shown in its place. */
+void line_save(struct line *l);
+void line_restore(struct line *l);
 /* Remembered line, 1 the newest. */
 const char *line_back(const struct line *l, u32 back);
 

@@ -58,8 +58,7 @@ void line_search_show(struct line *l)
 
 void line_search_begin(struct line *l)
 {
-	l->text[l->len] = '\0';
-	memcpy(l->saved, l->text, l->len + 1);
+	line_save(l);
 	line_replace(l, "");
 	l->browse = 0;
 	l->search = true;
@@ -67,7 +66,8 @@ void line_search_begin(struct line *l)
 	line_search_show(l);
 }
 
-static void end(struct line *l, const char *text)
+/* The line found, or back to what was typed before. */
+static void end(struct line *l, bool take)
 {
 	u32 n = l->search_shown;
 
@@ -75,7 +75,10 @@ static void end(struct line *l, const char *text)
 	repeat(l, '\b', n);
 	repeat(l, ' ', n);
 	repeat(l, '\b', n);
-	line_replace(l, text);
+	if (take)
+		line_replace(l, line_back(l, l->found));
+	else
+		line_restore(l);
 }
 
 /* Look on from `back`; what matches nothing rings the bell and is not taken. */
@@ -113,11 +116,11 @@ bool line_search_feed(struct line *l, char c)
 		return true;
 	}
 	if (c == CTRL('G')) {
-		end(l, l->saved);
+		end(l, false);
 		return true;
 	}
 	if ((u8)c >= 0x80)
 		return true;
-	end(l, l->found && c != CTRL('C') ? line_back(l, l->found) : l->saved);
+	end(l, l->found && c != CTRL('C'));
 	return false;
 }

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 /* A dumb terminal: one screen line that understands \b, and the raw bytes. */
-static char raw[16384], screen[1024];
+static char raw[1 << 18], screen[1024];
 static u32 raw_len, column, screen_len, bells;
 static struct line l;
 
@@ -329,6 +329,27 @@ static void too_long(void **state)
 	line_begin(&l);
 	feed(text);
 	enter("\x15list", "list");
+	/* by whatever key */
+	feed(text);
+	enter("\x01\x0blist", "list");
+	feed(text);
+	enter("\x17list", "list");
+	feed(text);
+	for (u32 i = 0; i < LINE_MAX; i++)
+		feed("\b");
+	enter("list", "list");
+	/* history in its place changes nothing about that */
+	feed(text);
+	feed("\x1b[A\x1b[B");
+	assert_int_equal(line_feed(&l, '\r'), LINE_TOO_LONG);
+	line_begin(&l);
+	feed(text);
+	feed("\x12\x07"); /* Ctrl-R, Ctrl-G */
+	assert_int_equal(line_feed(&l, '\r'), LINE_TOO_LONG);
+	line_begin(&l);
+	feed(text);
+	feed("\x12lis");
+	enter("\x05", "list");
 }
 
 static void beyond_ascii(void **state)
