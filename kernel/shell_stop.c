@@ -109,7 +109,6 @@ static void end_machine(const char *doing, const char *what, const char *(*fn)(v
 		shell_printf("%u VM%s asked to power off, at most %u s; Ctrl-C: no %s\n", n,
 			     n == 1 ? " is" : "s are", in_seconds(left), what);
 	shell_printf("%s\n", doing);
-	console_flush();
 	shell_go_on(end_step);
 }
 
