@@ -19,7 +19,8 @@
 #define CONFIG_PATH_SIZE 112 /* bytes, the NUL included */
 #define CONFIG_NAME_SIZE 32
 #define CONFIG_CMDLINE_SIZE 1024
-#define CONFIG_STOP_TIMEOUT 10u /* default, seconds */
+#define CONFIG_MEMORY_MAX GIB(170) /* of a VM: space.h */
+#define CONFIG_STOP_TIMEOUT 10u	   /* default, seconds */
 #define CONFIG_STOP_TIMEOUT_MAX 3600u
 
 enum config_policy { POLICY_STOP, POLICY_RESTART, POLICY_PAUSE };

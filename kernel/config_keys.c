@@ -6,8 +6,6 @@
 #include "kernel/print.h"
 #include "kernel/string.h"
 
-#define MEMORY_MAX GIB(1023) /* with the hole below 4 GiB: 40 address bits */
-
 /* -------------------------------------------------------- reading one value */
 
 static const char *kind_name(u32 kind)
@@ -265,9 +263,9 @@ static void read_memory(const struct config_reader *r)
 			"\"%s\" is no amount of memory: write a whole number and M or G, such as "
 			"\"256M\"",
 			text);
-	} else if (value == 0 || value > MEMORY_MAX / unit) {
+	} else if (value == 0 || value > CONFIG_MEMORY_MAX / unit) {
 		config_complain(r->c, r->v->memory_at, r->vm,
-				"\"%s\" is not possible: from \"2M\" to \"1023G\" is", text);
+				"\"%s\" is not possible: from \"2M\" to \"170G\" is", text);
 	} else if (value * unit % MIB(2)) {
 		config_complain(
 			r->c, r->v->memory_at, r->vm,

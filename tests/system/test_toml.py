@@ -247,7 +247,7 @@ def plan(r):
             out += 'on_panic = "%s"\n' % r.choice(["halt", "reboot"])
     for i in range(r.randrange(5)):
         keys = ['name = "vm-%d_%s"' % (i, r.choice(["a", "b"])), "cpus = [%d]" % r.randrange(64),
-                'memory = "%s"' % r.choice(["2M", "256M", "1G", "1023G", "1022M"]),
+                'memory = "%s"' % r.choice(["2M", "256M", "1G", "170G", "1022M"]),
                 "kernel = %s" % r.choice(["'bulkhead\\vmlinuz'", '"bulkhead/linux ä"'])]
         for text in ["cmdline = 'console=ttyS0 quiet'", "autostart = %s" % r.choice(["true", "false"]),
                      'on_crash = "%s"' % r.choice(["stop", "restart", "pause"]),
