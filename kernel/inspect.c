@@ -54,6 +54,19 @@ void host_file(u32 i, struct file_info *out)
 	host_facts()->file(i, out);
 }
 
+const char *vm_complaint(const struct vm *vm, u32 n, u32 *line)
+{
+	for (u32 i = 0; i < vms_config->error_count; i++) {
+		const struct config_error *e = &vms_config->errors[i];
+
+		if (e->vm != vm - vms || n--)
+			continue;
+		*line = e->line;
+		return e->text;
+	}
+	return NULL;
+}
+
 const struct vm_config *vm_plan(const struct vm *vm)
 {
 	return vm->config;

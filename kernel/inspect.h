@@ -34,6 +34,8 @@ u32 host_file_count(void);
 void host_file(u32 i, struct file_info *out);
 
 const struct vm_config *vm_plan(const struct vm *vm);
+/* Complaint number n of the configuration about this VM, and its line; NULL: no more. */
+const char *vm_complaint(const struct vm *vm, u32 n, u32 *line);
 
 struct vcpu_info {
 	u32 cpu;

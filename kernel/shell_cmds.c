@@ -167,8 +167,9 @@ static void print_time(const char *what, ns_t ns, ns_t all)
 
 static void cmd_stats(int argc, char **argv)
 {
-	int json = shell_json_asked(argc, argv, 2, "stats VM [--json]");
-	struct vm *vm = json < 0 ? NULL : shell_find_vm(argv[1]);
+	bool first = strcmp(argv[1], "--json") == 0; /* of all VMs, or before the name */
+	int json = first ? 1 : shell_json_asked(argc, argv, 2, "stats VM [--json]");
+	struct vm *vm;
 	static struct stat_row rows[MAX_ROWS];
 	ns_t guest = 0, kernel = 0, monitor = 0;
 	char text[16];
@@ -176,10 +177,18 @@ static void cmd_stats(int argc, char **argv)
 	u32 i, n;
 	u64 sum = 0;
 
+	if (json < 0)
+		return;
+	if (first && argc == 2) {
+		shell_json_all_stats();
+		return;
+	}
+	vm = shell_find_vm(argv[first ? 2 : 1]);
 	if (!vm)
 		return;
 	if (json) {
 		shell_json_stats(vm);
+		shell_printf("\n");
 		return;
 	}
 	vm_describe(vm, &v);

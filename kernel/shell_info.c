@@ -61,14 +61,17 @@ static void item_file(const char *key, const char *path)
 	item(key, "%s", *path ? path : "-");
 }
 
-static void info_plan(const struct vm_config *c, const struct vm_info *v)
+static void info_plan(const struct vm *vm, const struct vm_info *v)
 {
+	const struct vm_config *c = vm_plan(vm);
 	static const char *const policy[] = { "stop", "restart", "pause" };
+	const char *complaint;
 	char text[64];
-	u32 i;
+	u32 i, line;
 
-	shell_printf("configured%s, line %u of the file\n", c->valid ? "" : " (refused, see log)",
-		     c->line);
+	shell_printf("configured%s, line %u of the file\n", c->valid ? "" : " (refused)", c->line);
+	for (i = 0; (complaint = vm_complaint(vm, i, &line)) != NULL; i++)
+		item("refused", "line %u: %s", line, complaint);
 	item("cpus", "%s", shell_show_cpus(v, text, sizeof(text)));
 	item("memory", "%s", shell_show_memory(c->memory, text, sizeof(text)));
 	item_file("kernel", c->kernel);
@@ -110,6 +113,8 @@ static void info_found(const struct vm *vm, const struct vm_info *v)
 	}
 	if (i == 0)
 		item("vCPUs", "none");
+	if (v->restarts)
+		item("restarts", "%u", v->restarts);
 	item("TSC", "%llu.%03llu MHz", (ull)(host_tsc_hz() / 1000000),
 	     (ull)(host_tsc_hz() / 1000 % 1000));
 	item_time("guest time", vm_guest_time(vm));
@@ -142,7 +147,7 @@ void cmd_info(int argc UNUSED, char **argv)
 	shell_printf("%s: %s%s%s%s%s\n", v.name, v.state, *v.reason ? ", " : "", v.reason,
 		     v.uptime ? ", up " : "",
 		     v.uptime ? shell_show_time(v.uptime, text, sizeof(text)) : "");
-	info_plan(vm_plan(vm), &v);
+	info_plan(vm, &v);
 	info_found(vm, &v);
 }
 

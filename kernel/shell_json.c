@@ -105,5 +105,15 @@ void shell_json_stats(struct vm *vm)
 		json_text("state", c.state);
 		shell_printf("\"exits\":%llu,\"upcalls\":%llu}", (ull)c.exits, (ull)c.upcalls);
 	}
-	shell_printf("]}\n");
+	shell_printf("]}");
+}
+
+void shell_json_all_stats(void)
+{
+	shell_printf("[");
+	for (u32 i = 0; i < vm_count(); i++) {
+		shell_printf(i ? ",\n" : "");
+		shell_json_stats(vm_at(i));
+	}
+	shell_printf("]\n");
 }

@@ -12,6 +12,7 @@ struct vm;
 /* Is argv[at], the last argument, "--json"? -1: it is something else, and usage was said. */
 int shell_json_asked(int argc, char **argv, int at, const char *usage);
 void shell_json_list(void);
-void shell_json_stats(struct vm *vm);
+void shell_json_stats(struct vm *vm); /* without a newline */
+void shell_json_all_stats(void);
 
 #endif

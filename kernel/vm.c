@@ -19,6 +19,7 @@
 
 struct vm vms[CONFIG_MAX_VMS];
 u32 vms_count;
+const struct config *vms_config;
 
 const char *vm_state_name(const struct vm *vm)
 {
@@ -71,8 +72,11 @@ static bool find_files(struct vm *vm, vm_file_fn *find)
 	return true;
 }
 
+_Static_assert(CONFIG_MEMORY_MAX <= SPACE_RAM_MAX, "what is accepted can be had");
+
 void vms_init(const struct config *c, vm_file_fn *find)
 {
+	vms_config = c;
 	vms_count = c->vm_count;
 	for (u32 i = 0; i < c->vm_count; i++) {
 		struct vm *vm = &vms[i];
@@ -360,7 +364,10 @@ bool vms_step(void)
 	bool more = false;
 
 	for (u32 i = 0; i < vms_count; i++)
-		more |= step(&vms[i]);
+		if (step(&vms[i])) {
+			more = true;
+			irq_window(); /* one may have scrubbed 2 MiB, and bytes come in */
+		}
 	return more;
 }
 

@@ -94,6 +94,7 @@ struct vm {
 
 extern struct vm vms[CONFIG_MAX_VMS];
 extern u32 vms_count;
+extern const struct config *vms_config;
 
 /* Find the file of that path among those the loader kept. */
 typedef bool vm_file_fn(const char *path, struct vm_file *out);

@@ -249,10 +249,10 @@ class Shell:
     def json(self, text, timeout=30):
         """A command with --json -> its value."""
         out = self.command(text + " --json", timeout)
-        start = out.find("{")
-        if start < 0:
+        start = re.search(r"[\[{]", out)
+        if not start:
             raise ValueError(out.strip())
-        return json.JSONDecoder().raw_decode(out[start:])[0]
+        return json.JSONDecoder().raw_decode(out[start.start():])[0]
 
     @contextlib.contextmanager
     def console(self, name, timeout=30):

@@ -89,6 +89,28 @@ static const char *state_of_vcpu(const struct vm *vm)
 	return c.state;
 }
 
+static void complaints_are_the_vms_own(void **state)
+{
+	struct config *c = &world.config;
+	u32 line = 0;
+
+	(void)state;
+	assert_null(vm_complaint(&vms[0], 0, &line));
+	c->error_count = 4;
+	c->errors[0] = (struct config_error){ 3, 1, 1, "one" };
+	c->errors[1] = (struct config_error){ 4, 1, 0, "two" };
+	c->errors[2] = (struct config_error){ 5, 1, -1, "three" };
+	c->errors[3] = (struct config_error){ 6, 1, 1, "four" };
+	assert_string_equal(vm_complaint(&vms[1], 0, &line), "one");
+	assert_int_equal(line, 3);
+	assert_string_equal(vm_complaint(&vms[1], 1, &line), "four");
+	assert_int_equal(line, 6);
+	assert_null(vm_complaint(&vms[1], 2, &line));
+	assert_string_equal(vm_complaint(&vms[0], 0, &line), "two");
+	assert_null(vm_complaint(&vms[0], 1, &line));
+	c->error_count = 0;
+}
+
 static void vcpus_say_what_they_do(void **state)
 {
 	struct vm *vm = &vms[0];
@@ -153,6 +175,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(cpus_say_what_they_do),
+		T(complaints_are_the_vms_own),
 		T(vcpus_say_what_they_do),
 		T(files_are_the_hosts),
 	};

@@ -251,6 +251,12 @@ static void json(void **state)
 				    "\"exits_by_reason\":{\r\n\"CPUID\":10,\"HLT\":0},\r\n"
 				    "\"vcpus\":[\r\n{\"cpu\":1,\"state\":\"halted\",\"exits\":10,"
 				    "\"upcalls\":3}]}\r\n"));
+	assert_string_equal(command("stats --json alpha"), out);
+	out = command("stats --json"); /* an array of all */
+	fits(out);
+	assert_memory_equal(out, "[{\"name\":\"alpha\",", 17);
+	assert_non_null(strstr(out, "\"upcalls\":3}]},\r\n{\"name\":\"beta\","));
+	assert_string_equal(out + strlen(out) - 6, "[]}]\r\n");
 	assert_string_equal(command("stats alpha all"),
 			    "\"all\" is too much; usage: stats VM [--json]\r\n");
 	assert_string_equal(command("stats gamma --json"), "no VM \"gamma\"; VMs: alpha, beta\r\n");
@@ -511,9 +517,15 @@ static void info(void **state)
 	v->vcpu.state = NULL;
 	fake_files[0].missing = "Not Found";
 	memset(v->config.cmdline, 'x', 300); /* nowhere to break */
+	v->complaints[0] = "kernel \"/bulkhead/vmlinuz\": Not Found";
+	v->complaints[1] = "needs CPU 9, but this machine has the CPUs 0 to 3: take one of these";
+	v->complaint_line = 14;
 	out = command("info alpha");
 	fits(out);
-	assert_non_null(strstr(out, "configured (refused, see log), line 12"));
+	assert_non_null(strstr(out,
+			       "configured (refused), line 12 of the file\r\n"
+			       "  refused      line 14: kernel \"/bulkhead/vmlinuz\": Not Found\r\n"
+			       "  refused      line 15: needs CPU 9, "));
 	assert_non_null(strstr(out, "vmlinuz (missing: Not Found)\r\n"));
 	assert_non_null(strstr(out, "\r\n  vCPUs        none\r\n"));
 }

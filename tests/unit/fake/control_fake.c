@@ -172,6 +172,12 @@ void host_file(u32 i, struct file_info *out)
 	*out = fake_files[i];
 }
 
+const char *vm_complaint(const struct vm *vm, u32 n, u32 *line)
+{
+	*line = vm->complaint_line + n;
+	return n < 2 ? vm->complaints[n] : NULL;
+}
+
 const struct vm_config *vm_plan(const struct vm *vm)
 {
 	return &vm->config;

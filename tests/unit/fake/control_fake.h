@@ -17,6 +17,8 @@ struct vm {
 	u32 row_count;
 	ns_t guest, kernel, monitor, busy;
 	struct vm_config config;
+	const char *complaints[2];
+	u32 complaint_line;
 	struct vcpu_info vcpu; /* the only one; .state NULL: there is none */
 	struct vcpu_dump dump;
 	bool traced, tracing;
