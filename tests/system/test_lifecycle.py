@@ -175,6 +175,18 @@ def test_the_machine_waits_for_its_guests(buttons):
     assert "off: powered off" in text and "deaf: it did not power off within 4 s" in text
 
 
+def test_a_reboot_waits_for_its_guests():
+    vms = [vm("off", cpu=1, kernel="powerbutton.elf", memory="8M"),
+           vm("deaf", cpu=2, kernel="powerbutton.elf", memory="8M", cmdline="deaf",
+              stop_timeout=2)]
+    with Machine(config(*vms), ["powerbutton.elf"], memory=512) as m:
+        for name in ("off", "deaf"):
+            ready(m, name)
+        text = m.command("reboot")  # without a prompt
+        m.wait_end(60)  # the harness runs QEMU with -no-reboot
+        assert "off: powered off" in text and "deaf: it did not power off within 2 s" in text
+
+
 WATCHDOGS = {"stop": "failed its watchdog has expired", "pause": "crashed its watchdog has expired",
              "reset": r"its watchdog has expired; restart 1 in|restarted \d time",
              "nmi": r"exit 0x10\b", "ping": r"exit 0x10\b"}
