@@ -9,6 +9,7 @@
 
 #define CR0_RESET 0x60000010ull /* CD, NW, ET: SDM Vol. 3A, table 9-1 */
 #define PAT_RESET 0x0007040600070406ull
+#define PAT_ALL_WB 0x0606060606060606ull
 #define DR6_RESET 0xffff0ff0ull
 #define DR7_RESET 0x400ull
 
@@ -47,6 +48,21 @@ static void efer_in(struct vmcb *b, u64 efer)
 	b->efer = (efer & ~b->guest_lme) | EFER_SVME;
 }
 
+/*
+ * The guest's CR4. In the VMCB it has MCE: with MCE clear a machine check of the
+ * host's would be a shutdown, the guest's triple fault. The guest reads it as set.
+ */
+static u64 cr4_out(const struct vmcb *b)
+{
+	return (b->cr4 & ~CR4_MCE) | b->guest_mce;
+}
+
+static void cr4_in(struct vmcb *b, u64 cr4)
+{
+	b->guest_mce = cr4 & CR4_MCE;
+	b->cr4 = cr4 | CR4_MCE;
+}
+
 static struct hv_segment seg_out(const struct vmcb_seg *s)
 {
 	return (struct hv_segment){ s->selector, s->attr, s->limit, s->base };
@@ -67,7 +83,11 @@ void svm_state_reset(struct vmcb *b)
 	b->dr7 = DR7_RESET;
 	b->rflags = RFLAGS_FIXED;
 	b->rip = 0xfff0;
-	b->g_pat = PAT_RESET;
+	cr4_in(b, 0);
+	/* All of it is RAM, which others map write-back; on some processors a second memory
+	 * type for it is undefined, or hangs them. The guest's PAT is kept for it to read. */
+	b->g_pat = PAT_ALL_WB;
+	b->guest_pat = PAT_RESET;
 }
 
 void svm_get_state(struct hv_vcpu *v, struct hv_state *s)
@@ -83,7 +103,7 @@ void svm_get_state(struct hv_vcpu *v, struct hv_state *s)
 	s->cr0 = b->cr0;
 	s->cr2 = b->cr2;
 	s->cr3 = b->cr3;
-	s->cr4 = b->cr4;
+	s->cr4 = cr4_out(b);
 	s->cr8 = v->tpr;
 	s->efer = efer_out(b);
 	s->dr6 = b->dr6;
@@ -107,7 +127,7 @@ void svm_set_state(struct hv_vcpu *v, const struct hv_state *s)
 	b->cr2 = s->cr2;
 	write_cr2(s->cr2); /* see load() in svm.c */
 	b->cr3 = s->cr3;
-	b->cr4 = s->cr4;
+	cr4_in(b, s->cr4);
 	v->tpr = s->cr8 & 0xf;
 	efer_in(b, s->efer);
 	b->dr6 = s->dr6;
@@ -136,7 +156,7 @@ void svm_get_mmu(struct hv_vcpu *v, struct hv_state *s, u8 *cpl)
 	}
 	s->cr0 = b->cr0;
 	s->cr3 = b->cr3;
-	s->cr4 = b->cr4;
+	s->cr4 = cr4_out(b);
 	s->efer = efer_out(b);
 	*cpl = b->cpl;
 }
@@ -167,9 +187,9 @@ void svm_set_cr(struct hv_vcpu *v, u32 nr, u64 value)
 		break;
 	case 4:
 		/* any change of the paging bits makes cached translations stale */
-		if (b->cr4 != value)
+		if (cr4_out(b) != value)
 			v->flush = 1;
-		b->cr4 = value;
+		cr4_in(b, value);
 		break;
 	case 8: v->tpr = value & 0xf; break;
 	}
@@ -183,7 +203,7 @@ u64 svm_get_cr(struct hv_vcpu *v, u32 nr)
 	case 0: return b->cr0;
 	case 2: return b->cr2;
 	case 3: return b->cr3;
-	case 4: return b->cr4;
+	case 4: return cr4_out(b);
 	default: return v->tpr;
 	}
 }
@@ -216,7 +236,7 @@ static u64 *msr_slot(struct vmcb *b, u32 msr)
 	case MSR_SYSENTER_ESP: return &b->sysenter_esp;
 	case MSR_SYSENTER_EIP: return &b->sysenter_eip;
 	case MSR_EFER: return &b->efer;
-	case MSR_PAT: return &b->g_pat;
+	case MSR_PAT: return &b->guest_pat;
 	default: return NULL;
 	}
 }
