@@ -70,10 +70,12 @@ extern u64 tsc_hz;    /* 0 until clock_init() */
 	X(PGE, 0x1, 0, 3, 13) \
 	X(PAT, 0x1, 0, 3, 16) \
 	X(FXSR, 0x1, 0, 3, 24) \
+	X(TSC_ADJUST, 0x7, 0, 1, 1) \
 	X(SMEP, 0x7, 0, 1, 7) \
 	X(SMAP, 0x7, 0, 1, 20) \
 	X(UMIP, 0x7, 0, 2, 2) \
 	X(IBRS_IBPB, 0x7, 0, 3, 26) \
+	X(ARCH_CAPS, 0x7, 0, 3, 29) \
 	X(XSAVEOPT, 0xd, 1, 0, 0) \
 	X(SVM, 0x80000001, 0, 2, 2) \
 	X(NX, 0x80000001, 0, 3, 20) \

@@ -31,7 +31,22 @@ extern u32 smp_invited;
  */
 static u64 table[512] ALIGNED(PAGE_SIZE);
 static void (*ap_entry)(void);
+static u64 boot_tsc_adjust;
 u32 smp_invited; /* index of the CPU that may come now; 0: none. Atomic */
+
+/* Guest time begins on CPU 0 and goes on elsewhere, but firmware may have left the TSCs apart
+ * (SDM Vol. 3B, 18.17.3). Where it has not said so, they are taken to be equal. */
+static void take_tsc_adjust(const struct cpu *c)
+{
+	u64 value;
+
+	if (!cpu_has(CPU_TSC_ADJUST) || !rdmsr_safe(MSR_TSC_ADJUST, &value) ||
+	    value == boot_tsc_adjust)
+		return;
+	wrmsr_safe(MSR_TSC_ADJUST, boot_tsc_adjust);
+	log_warn("CPU %u: firmware set its TSC apart from CPU 0's by %ld: corrected", c->index,
+		 (s64)(value - boot_tsc_adjust));
+}
 
 void smp_ap_main(void)
 {
@@ -40,6 +55,7 @@ void smp_ap_main(void)
 	cpu_init_this(c);
 	apic_init_ap();
 	fpu_init_cpu();
+	take_tsc_adjust(c);
 	__atomic_store_n(&c->online, 1, __ATOMIC_RELEASE);
 	ap_entry();
 	cpu_halt();
@@ -104,6 +120,8 @@ u32 smp_start(const u32 *apic_ids, u32 n, hpa_t trampoline, void (*entry)(void))
 
 	ap_entry = entry;
 	cpus[0].online = 1;
+	if (cpu_has(CPU_TSC_ADJUST))
+		rdmsr_safe(MSR_TSC_ADJUST, &boot_tsc_adjust);
 	if (n <= 1)
 		return cpu_count;
 	if (!page || trampoline == 0 || trampoline >= MIB(1) || trampoline % PAGE_SIZE ||

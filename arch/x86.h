@@ -60,6 +60,7 @@
 #define MSR_APIC_BASE 0x1b
 #define MSR_FEATURE_CONTROL 0x3a
 #define MSR_TSC_ADJUST 0x3b
+#define MSR_ARCH_CAPABILITIES 0x10a
 #define MSR_SPEC_CTRL 0x48
 #define MSR_PRED_CMD 0x49
 #define MSR_BIOS_SIGN_ID 0x8b
@@ -88,7 +89,12 @@
 #define MSR_AMD_HWCR 0xc0010015
 #define MSR_AMD_VM_CR 0xc0010114
 #define MSR_AMD_VM_HSAVE_PA 0xc0010117
+#define MSR_AMD_INT_PENDING 0xc0010055
+#define MSR_AMD_LS_CFG 0xc0011020
+#define MSR_AMD_DC_CFG 0xc0011022
 #define MSR_AMD_DE_CFG 0xc0011029
+
+#define ARCH_CAP_PSCHANGE_MC_NO BIT(6)
 
 #define EFER_SCE BIT(0)
 #define EFER_LME BIT(8)
@@ -288,6 +294,15 @@ DR_ACCESSORS(3)
 DR_ACCESSORS(6)
 DR_ACCESSORS(7)
 #undef DR_ACCESSORS
+
+/* A disabled one's match may still show in DR6: nobody's are left to the next. */
+static inline void clear_breakpoints(void)
+{
+	write_dr0(0);
+	write_dr1(0);
+	write_dr2(0);
+	write_dr3(0);
+}
 
 static inline void invlpg(u64 va)
 {

@@ -24,6 +24,9 @@
 #define VM_CR_LOCK BIT(3)
 #define VM_CR_SVMDIS BIT(4)
 #define DE_CFG_LFENCE BIT(1)
+#define INT_PENDING_C1E (BIT(27) | BIT(28))
+#define DC_CFG_ERRATUM_383 BIT(47)
+#define LS_CFG_ERRATUM_793 BIT(15)
 
 /* #DB and #AC can be raised endlessly by their own delivery: each passes
  * through here and so stays interruptible. #MC is the host's. */
@@ -57,9 +60,36 @@ static bool locked_off(void)
 	return (vm_cr & VM_CR_SVMDIS) && (vm_cr & VM_CR_LOCK);
 }
 
+static void msr_change(u32 msr, u64 off, u64 on)
+{
+	u64 value;
+
+	if (rdmsr_safe(msr, &value) && ((value & ~off) | on) != value)
+		wrmsr_safe(msr, (value & ~off) | on);
+}
+
+/*
+ * What old families must not be left with, by AMD's revision guides:
+ * - up to 10h, erratum 400: in C1E, when all cores halt, local APIC timers stop
+ * - 10h, erratum 383: a guest that changes a page's size raises a machine check
+ * - 16h, erratum 793: write-combining stores and locked ones hang the core
+ */
+static void avoid_errata(void)
+{
+	u32 r[4], family;
+
+	cpuid_count(1, 0, r);
+	family = (r[0] >> 8 & 0xf) + (r[0] >> 20 & 0xff);
+	if (family <= 0x10)
+		msr_change(MSR_AMD_INT_PENDING, INT_PENDING_C1E, 0);
+	if (family == 0x10)
+		msr_change(MSR_AMD_DC_CFG, 0, DC_CFG_ERRATUM_383);
+	if (family == 0x16)
+		msr_change(MSR_AMD_LS_CFG, 0, LS_CFG_ERRATUM_793);
+}
+
 static enum err cpu_on(void)
 {
-	u64 de_cfg;
 	struct svm_cpu *c = &svm_cpus[this_cpu()->index];
 	void *save = mmu_frame_alloc(0), *host = mmu_frame_alloc(0);
 
@@ -69,8 +99,8 @@ static enum err cpu_on(void)
 		return ERR_NODEV;
 	wrmsr(MSR_AMD_VM_CR, rdmsr(MSR_AMD_VM_CR) & ~VM_CR_SVMDIS);
 	/* LFENCE serialises, as guests are told (MSR C001_1029, absent on old CPUs) */
-	if (rdmsr_safe(MSR_AMD_DE_CFG, &de_cfg))
-		wrmsr_safe(MSR_AMD_DE_CFG, de_cfg | DE_CFG_LFENCE);
+	msr_change(MSR_AMD_DE_CFG, 0, DE_CFG_LFENCE);
+	avoid_errata();
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
 	wrmsr(MSR_AMD_VM_HSAVE_PA, phys_of(save));
 	c->save_area = phys_of(save);
@@ -126,6 +156,7 @@ static void load(struct hv_vcpu *v)
 	v->host_area = svm_cpus[this_cpu()->index].host_area;
 	v->live = 0;
 	v->flush = 1; /* others may have used up this CPU's ASIDs */
+	clear_breakpoints();
 	/* VMRUN loads it, but Bochs 2.7 leaves the last guest's there. */
 	write_cr2(svm_vmcb(v)->cr2);
 }
@@ -157,6 +188,8 @@ static void open_gif(struct hv_vcpu *v)
 
 static void inject(struct hv_vcpu *v, struct vmcb *b)
 {
+	if (!(b->cr0 & CR0_PE)) /* real mode pushes no error codes */
+		v->inject.has_error = 0;
 	b->event_inj = svm_event_pack(&v->inject);
 	/* The handler of #DB finds GD clear. At an intercepted #DB hardware has seen to
 	 * that, and to the cause in DR6 (APM Vol. 2, 15.12.2); Bochs 2.7 to neither. */

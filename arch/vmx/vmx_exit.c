@@ -6,7 +6,7 @@
 #include "arch/vmx/vmx_exit.h"
 #include "arch/x86.h"
 
-#define REASONS 64
+#define REASONS 78
 
 #define DR6_BREAKPOINTS 0xfull
 #define DR6_BD BIT(13)
@@ -51,6 +51,8 @@ static const struct {
 	[53] = { HV_EXIT_UD, 0 },				   /* INVVPID */
 	[54] = { HV_EXIT_SKIP, 1 },				   /* WBINVD */
 	[55] = { HV_EXIT_XSETBV, 1 },	 [59] = { HV_EXIT_UD, 0 }, /* VMFUNC */
+	[76] = { HV_EXIT_UD, 0 },				   /* SEAMCALL */
+	[77] = { HV_EXIT_UD, 0 },				   /* TDCALL */
 };
 
 u32 vmx_event_pack(const struct hv_event *e, bool real)

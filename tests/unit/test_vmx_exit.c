@@ -64,6 +64,7 @@ static const struct {
 	{ 39, HV_EXIT_UD, false },    { 50, HV_EXIT_UD, false },
 	{ 53, HV_EXIT_UD, false },    { 54, HV_EXIT_SKIP, true },
 	{ 55, HV_EXIT_XSETBV, true }, { 59, HV_EXIT_UD, false },
+	{ 76, HV_EXIT_UD, false },    { 77, HV_EXIT_UD, false },
 };
 
 static bool has_operands(u32 number)
