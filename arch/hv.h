@@ -4,8 +4,8 @@
  * in tests/unit. A vendor decodes its exits into struct hv_exit; common code
  * (kernel/vcpu.c) acts on that and never asks which vendor it is on.
  *
- * Open and closed: between close() and open() no interrupt, NMI or machine
- * check reaches this CPU, and the guest's FS/GS/TR/LDTR and system-call MSRs
+ * Open and closed: between close() and open() no interrupt reaches this CPU (on
+ * AMD-V no NMI or machine check either), and the guest's FS/GS/TR/LDTR and system-call MSRs
  * may still be live in it (they are expensive to swap). open() makes the host
  * whole again. Ring 3, irq_window() and anything slow happen only when open.
  */
@@ -204,6 +204,7 @@ struct hv_ids {
 struct hv_ops {
 	const char *name;	      /* "AMD-V" */
 	const struct mmu_fmt *nested; /* format of the nested page tables */
+	bool small_pages;	      /* guest RAM by 4 KiB leaves: large ones are unsafe */
 	u32 area_pages;		      /* that vcpu_init takes */
 
 	/* Turn virtualisation on for the calling CPU; its host state (segments,

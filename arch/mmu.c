@@ -69,7 +69,8 @@ const struct mmu_fmt mmu_ept = {
 	.large = BIT(7),
 	.table = 7,
 	.leaf = BIT(8) | BIT(9),
-	.cached = 6ull << 3,
+	.cached =
+		6ull << 3 | BIT(6), /* WB, whatever the guest's PAT says (SDM Vol. 3C, 29.3.7.2) */
 };
 
 static const struct frame_ops *frames;
@@ -201,7 +202,7 @@ static bool any_mapped(const struct mmu *m, const u64 *table, u32 level, u64 va,
 static enum err map_level(struct mmu *m, u64 *table, u32 level, u64 va, u64 end, hpa_t pa, u64 bits,
 			  u64 *done)
 {
-	u32 max_leaf = m->gib ? 2 : 1;
+	u32 max_leaf = m->small ? 0 : m->gib ? 2 : 1;
 
 	while (va < end) {
 		u64 *e = &table[index_of(va, level)];

@@ -24,9 +24,10 @@ extern const struct mmu_fmt mmu_host, mmu_npt, mmu_ept;
 struct mmu {
 	hpa_t root;
 	const struct mmu_fmt *fmt;
-	u16 owner; /* whom table pages are charged to */
-	bool gib;  /* 1 GiB leaves may be used */
-	bool keep; /* emptied tables stay: others have copies of the root */
+	u16 owner;  /* whom table pages are charged to */
+	bool gib;   /* 1 GiB leaves may be used */
+	bool small; /* 4 KiB leaves only */
+	bool keep;  /* emptied tables stay: others have copies of the root */
 };
 
 /* An empty address space. ERR_NOMEM. */
@@ -34,7 +35,7 @@ enum err mmu_init(struct mmu *m, const struct mmu_fmt *fmt, u16 owner) MUST_CHEC
 
 /*
  * Maps [va, va + size) to pa onwards, with the largest leaves that alignment
- * allows; all in units of 4 KiB. ERR_EXIST if any of it is mapped, ERR_NOMEM,
+ * and m allow; all in units of 4 KiB. ERR_EXIST if any of it is mapped, ERR_NOMEM,
  * ERR_INVAL; then nothing has changed.
  */
 enum err mmu_map(struct mmu *m, u64 va, hpa_t pa, u64 size, u32 prot) MUST_CHECK;

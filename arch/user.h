@@ -1,8 +1,7 @@
 /*
  * Ring 3 as a function call: user_run() enters a monitor and comes back with
- * why it left (AMD APM Vol. 2, 6.1 SYSCALL and SYSRET). Also the bounded,
- * fault-fixed copies from and to user memory. The address space is the one
- * that CR3 holds.
+ * why it left (AMD APM Vol. 2, 6.1 SYSCALL and SYSRET). The address space is
+ * the one that CR3 holds.
  */
 #ifndef ARCH_USER_H
 #define ARCH_USER_H

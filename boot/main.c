@@ -308,6 +308,7 @@ static void plan_vms(void)
 	struct machine_facts machine = {
 		.cpu_count = cpu_count,
 		.memory = s.free + s.dirty,
+		.small_pages = hv && hv->small_pages,
 		.file_problem = file_problem,
 	};
 	char text[384];

@@ -84,6 +84,7 @@ struct machine_facts {
 	/* NULL: the file is there; else why it is not. */
 	const char *(*file_problem)(void *arg, const char *path);
 	void *arg;
+	bool small_pages; /* as in struct hv_ops */
 };
 
 /* Fill c from text (no NUL needed). What needs no machine is checked; what is

@@ -6,6 +6,12 @@
 
 #define VM_OVERHEAD MIB(2) /* its monitor, vCPUs and page tables, out of the same pages */
 
+/* What a VM takes beside its memory: with small pages a table for each 2 MiB, too. */
+static u64 overhead(const struct vm_config *v, const struct machine_facts *m)
+{
+	return VM_OVERHEAD + (m->small_pages ? ALIGN_UP(v->memory / 512, MIB(2)) : 0);
+}
+
 static void check_cpus(struct config *c, u32 i, const struct machine_facts *m)
 {
 	const struct vm_config *v = &c->vm[i], *w;
@@ -59,7 +65,7 @@ void config_check_machine(struct config *c, const struct machine_facts *m)
 			check_file(c, i, m, "initrd", v->initrd[k], v->initrd_at[k]);
 		/* A VM that is refused for another reason keeps its share, so that
 		 * who fits does not depend on who has a missing file. */
-		room = left - MIN(left, VM_OVERHEAD);
+		room = left - MIN(left, overhead(v, m));
 		if (v->memory > room)
 			config_complain(
 				c, v->memory_at, (int)i,

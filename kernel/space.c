@@ -32,6 +32,7 @@ enum err space_create(struct space *s, u16 owner, u64 ram)
 	if (mmu_init(&s->user, &mmu_host, owner) != OK ||
 	    mmu_init(&s->nested, hv->nested, owner) != OK)
 		return ERR_NOMEM;
+	s->nested.small = hv->small_pages;
 	kspace_fill(s->user.root);
 	return OK;
 }
@@ -106,6 +107,8 @@ static void release_chunk(struct space *s)
 	struct extent *last = &s->extents[s->extent_count - 1];
 
 	last->size -= CHUNK_SIZE;
+	if (s->nested.small) /* its table, too: mmu_destroy() would have thousands to free */
+		mmu_unmap(&s->nested, last->gpa + last->size, CHUNK_SIZE);
 	chunk_free(last->hpa + last->size, s->owner);
 	if (!last->size)
 		s->extent_count--;

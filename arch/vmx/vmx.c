@@ -233,6 +233,7 @@ static void load(struct hv_vcpu *v)
 	x->launched = 0; /* put() cleared it */
 	x->host_rsp = 0;
 	v->live = 0;
+	clear_breakpoints();
 	vmwrite(VMCS_HOST_CR0, read_cr0());
 	vmwrite(VMCS_HOST_CR3, read_cr3());
 	vmwrite(VMCS_HOST_CR4, read_cr4());
@@ -479,6 +480,19 @@ static struct hv_ops vmx_ops = {
 	.set_tsc_offset = set_tsc_offset,
 };
 
+/*
+ * Where an instruction fetch may hit a large and a small translation at once, a guest that
+ * changes its page size without a flush makes the processor halt with a machine check; with
+ * small EPT leaves there is no large translation (CVE-2018-12207).
+ */
+static bool itlb_multihit(void)
+{
+	u64 caps;
+
+	return !cpu_has(CPU_ARCH_CAPS) || !rdmsr_safe(MSR_ARCH_CAPABILITIES, &caps) ||
+	       !(caps & ARCH_CAP_PSCHANGE_MC_NO);
+}
+
 const struct hv_ops *vmx_probe(const char **why)
 {
 	u64 control;
@@ -496,6 +510,7 @@ const struct hv_ops *vmx_probe(const char **why)
 	if (!vmx_choose_controls(&vmx_caps, &controls, why))
 		return NULL;
 	vmx_ops.nested = &mmu_ept;
+	vmx_ops.small_pages = itlb_multihit();
 	vmx_maps_init();
 	return &vmx_ops;
 }

@@ -318,9 +318,11 @@ static const char *file_problem(void *arg, const char *path)
 	return strcmp(path, arg) == 0 ? "there is no such file" : NULL;
 }
 
+static bool small_pages;
+
 static void check(u32 cpus, u64 memory, const char *missing)
 {
-	struct machine_facts m = { cpus, memory, file_problem, (void *)missing };
+	struct machine_facts m = { cpus, memory, file_problem, (void *)missing, small_pages };
 
 	config_check_machine(&c, &m);
 }
@@ -356,6 +358,15 @@ static void memory_of_the_machine(void **state)
 	parse(GOOD_VM("alpha", 1));
 	check(4, MIB(258) - 1, "");
 	assert_int_equal(c.error_count, 1);
+	/* a table for each 2 MiB, and those come out of 2 MiB */
+	small_pages = true;
+	parse(GOOD_VM("alpha", 1));
+	check(4, MIB(260) - 1, "");
+	assert_int_equal(c.error_count, 1);
+	parse(GOOD_VM("alpha", 1));
+	check(4, MIB(260), "");
+	assert_string_equal(said(), "");
+	small_pages = false;
 }
 
 static void files_of_the_machine(void **state)

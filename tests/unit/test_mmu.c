@@ -121,8 +121,8 @@ static void test_ept_bits(void **state)
 
 	(void)state;
 	assert_int_equal(mmu_map(&m, 0, 0x3000, 0x1000, MMU_R | MMU_X), OK);
-	/* R X, WB, A D */
-	assert_int_equal(raw_entry(&m, 0, 0), 0x3335);
+	/* R X, WB and no PAT, A D */
+	assert_int_equal(raw_entry(&m, 0, 0), 0x3375);
 	assert_int_equal(mmu_map(&m, 0x1000, 0x4000, 0x1000, MMU_R | MMU_W | MMU_UC), OK);
 	assert_int_equal(raw_entry(&m, 0x1000, 0), 0x4303);
 	assert_int_equal(raw_entry(&m, 0x1000, 3) & 7, 7);
@@ -153,6 +153,13 @@ static void test_leaf_sizes(void **state)
 	assert_int_equal(mmu_map(&m, 0x40000000, 0x1000, 0x400000, MMU_R), OK);
 	assert_true(mmu_walk(&m, 0x40200000, NULL, NULL, &leaf));
 	assert_int_equal(leaf, 0x1000);
+	/* none at all */
+	m.small = true;
+	assert_int_equal(mmu_map(&m, 0x60000000, 0x600000, 0x200000, MMU_R), OK);
+	assert_true(mmu_walk(&m, 0x601fffff, &pa, NULL, &leaf));
+	assert_int_equal(leaf, 0x1000);
+	assert_int_equal(pa, 0x7fffff);
+	m.small = false;
 	/* 1 GiB leaves only where they are allowed */
 	m.gib = true;
 	assert_int_equal(mmu_map(&m, 0x80000000, 0xc0000000, 0x40000000, MMU_R), OK);

@@ -96,6 +96,36 @@ static void ram_is_mapped_on_both_sides(void **state)
 	assert_int_equal(space_create(&s, OWNER, ROOM), OK);
 }
 
+/* Where a large translation is dangerous: nested ones are small, and go with their chunk. */
+static void small_pages(void **state)
+{
+	u64 size, tables;
+
+	(void)state;
+	release_all();
+	world_small_pages(true);
+	assert_int_equal(space_create(&s, OWNER, ROOM), OK);
+	world_small_pages(false);
+	for (u32 i = 0; i < 5; i++)
+		assert_int_equal(space_add_ram(&s, i * CHUNK_SIZE), OK);
+	for (u64 gpa = 0; gpa < 5 * CHUNK_SIZE; gpa += PAGE_SIZE) {
+		hpa_t hpa;
+
+		assert_true(mmu_walk(&s.nested, gpa, &hpa, NULL, &size));
+		assert_int_equal(size, PAGE_SIZE);
+		assert_int_equal(hpa, s.extents[0].hpa + gpa);
+	}
+	assert_true(mmu_walk(&s.user, ABI_GUEST_BASE, NULL, NULL, &size));
+	assert_int_equal(size, CHUNK_SIZE); /* no guest executes by these */
+	tables = pages_owned(OWNER, PAGE_KERNEL);
+	assert_true(space_release_step(&s));
+	assert_int_equal(pages_owned(OWNER, PAGE_KERNEL), tables - PAGE_SIZE);
+	assert_false(mmu_walk(&s.nested, 4 * CHUNK_SIZE, NULL, NULL, NULL));
+	assert_true(mmu_walk(&s.nested, 4 * CHUNK_SIZE - 1, NULL, NULL, NULL));
+	assert_int_equal(release_all(), 4);
+	assert_int_equal(space_create(&s, OWNER, ROOM), OK);
+}
+
 static void holes_make_extents(void **state)
 {
 	(void)state;
@@ -232,6 +262,7 @@ static void a_started_vm_sees_its_own_alone(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		T(ram_is_mapped_on_both_sides),	    T(small_pages),
 		T(ram_is_mapped_on_both_sides),	    T(holes_make_extents),
 		T(memory_in_too_many_pieces),	    T(pages_of_the_monitor),
 		T(others_memory_stays_theirs),	    T(the_program_is_shared_and_its_data_is_not),

@@ -458,6 +458,11 @@ static struct hv_ops fake_ops = {
 };
 const struct hv_ops *hv = &fake_ops;
 
+void world_small_pages(bool on)
+{
+	fake_ops.small_pages = on;
+}
+
 /* ------------------------------------------------------------- ring 3 */
 
 enum user_exit user_run(struct user_ctx *ctx)

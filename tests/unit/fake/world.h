@@ -83,6 +83,7 @@ extern struct world world;
  * the pool. Tests may change world.config before world_boot(). */
 void world_setup(u32 chunks);
 void world_boot(void);
+void world_small_pages(bool on); /* struct hv_ops */
 /* Stops what runs; nothing may be lost. */
 void world_teardown(void);
 
