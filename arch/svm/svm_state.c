@@ -49,17 +49,12 @@ static void efer_in(struct vmcb *b, u64 efer)
 }
 
 /*
- * The guest's CR4. In the VMCB it has MCE: with MCE clear a machine check of the
- * host's would be a shutdown, the guest's triple fault. The guest reads it as set.
+ * In the VMCB CR4 has MCE: with MCE clear a machine check of the host's would be
+ * a shutdown, the guest's triple fault. The guest reads it as set.
  */
-static u64 cr4_out(const struct vmcb *b)
-{
-	return (b->cr4 & ~CR4_MCE) | b->guest_mce;
-}
-
 static void cr4_in(struct vmcb *b, u64 cr4)
 {
-	b->guest_mce = cr4 & CR4_MCE;
+	b->guest_cr4 = cr4;
 	b->cr4 = cr4 | CR4_MCE;
 }
 
@@ -103,7 +98,7 @@ void svm_get_state(struct hv_vcpu *v, struct hv_state *s)
 	s->cr0 = b->cr0;
 	s->cr2 = b->cr2;
 	s->cr3 = b->cr3;
-	s->cr4 = cr4_out(b);
+	s->cr4 = b->guest_cr4;
 	s->cr8 = v->tpr;
 	s->efer = efer_out(b);
 	s->dr6 = b->dr6;
@@ -156,7 +151,7 @@ void svm_get_mmu(struct hv_vcpu *v, struct hv_state *s, u8 *cpl)
 	}
 	s->cr0 = b->cr0;
 	s->cr3 = b->cr3;
-	s->cr4 = cr4_out(b);
+	s->cr4 = b->guest_cr4;
 	s->efer = efer_out(b);
 	*cpl = b->cpl;
 }
@@ -187,7 +182,7 @@ void svm_set_cr(struct hv_vcpu *v, u32 nr, u64 value)
 		break;
 	case 4:
 		/* any change of the paging bits makes cached translations stale */
-		if (cr4_out(b) != value)
+		if (b->guest_cr4 != value)
 			v->flush = 1;
 		cr4_in(b, value);
 		break;
@@ -203,7 +198,7 @@ u64 svm_get_cr(struct hv_vcpu *v, u32 nr)
 	case 0: return b->cr0;
 	case 2: return b->cr2;
 	case 3: return b->cr3;
-	case 4: return cr4_out(b);
+	case 4: return b->guest_cr4;
 	default: return v->tpr;
 	}
 }

@@ -115,7 +115,7 @@ struct vmcb {
 	u32 pad3;
 	u64 next_rip; /* 0x0c8 */
 	u8 pad4[0x3e0 - 0xd0];
-	u64 guest_lme, guest_mce, guest_pat; /* 0x3e0: left to the hypervisor; svm_state.c */
+	u64 guest_lme, guest_cr4, guest_pat; /* 0x3e0: left to the hypervisor; svm_state.c */
 	u8 pad4b[0x400 - 0x3f8];
 
 	struct vmcb_seg es, cs, ss, ds, fs, gs; /* 0x400 */
