@@ -24,23 +24,6 @@ typedef unsigned long long ull;
 
 /* -------------------------------------------------------------------- list */
 
-/* Text in lines of at most SHELL_WIDTH - 1 columns, indented. */
-static void print_wrapped(const char *s)
-{
-	u32 room = SHELL_WIDTH - 1 - 4, n, len;
-
-	while (*s) {
-		len = (u32)strlen(s);
-		n = MIN(len, room);
-		while (n < len && n > room / 2 && s[n] != ' ')
-			n--;
-		shell_printf("    %.*s\n", (int)n, s);
-		s += n;
-		while (*s == ' ')
-			s++;
-	}
-}
-
 static void cmd_list(int argc, char **argv)
 {
 	int json = shell_json_asked(argc, argv, 1, "list [--json]");
@@ -77,7 +60,7 @@ static void cmd_list(int argc, char **argv)
 			     shell_show_memory(v.memory, memory, sizeof(memory)), uptime,
 			     (ull)v.exits);
 		if (!fits)
-			print_wrapped(v.reason);
+			shell_wrap(v.reason, 4, 4);
 	}
 	if (vm_count() == 0)
 		shell_printf("no VMs; bulkhead.toml names them\n");
@@ -89,6 +72,7 @@ static void cmd_console(int argc UNUSED, char **argv)
 {
 	struct vm *vm = shell_find_vm(argv[1]);
 	struct vm_info v;
+	char text[128];
 
 	if (!vm)
 		return;
@@ -98,7 +82,9 @@ static void cmd_console(int argc UNUSED, char **argv)
 			     v.reason);
 		return;
 	}
-	shell_printf("[console of %s, %s; Ctrl-] leaves, twice sends one]\n", v.name, v.state);
+	str_format(text, sizeof(text), "[console of %s, %s; Ctrl-] leaves, twice sends one]",
+		   v.name, v.state);
+	shell_wrap(text, 0, 4);
 	console_focus(v.port);
 }
 
@@ -235,10 +221,12 @@ static void cmd_mem(int argc UNUSED, char **argv UNUSED)
 		vm_own = v.mem_monitor + v.mem_tables + v.mem_kernel + v.mem_scrollback;
 		guests += v.mem_guest;
 		per_vm += vm_own;
-		shell_printf("%-17s %10llu %9llu %9llu %9llu %9llu\n", v.name,
-			     (ull)(v.mem_guest >> 10), (ull)(v.mem_monitor >> 10),
-			     (ull)(v.mem_tables >> 10), (ull)(v.mem_kernel >> 10),
-			     (ull)(v.mem_scrollback >> 10));
+		if (strlen(v.name) > 17)
+			shell_printf("%s\n", v.name);
+		shell_printf("%-17s %10llu %9llu %9llu %9llu %9llu\n",
+			     strlen(v.name) > 17 ? "" : v.name, (ull)(v.mem_guest >> 10),
+			     (ull)(v.mem_monitor >> 10), (ull)(v.mem_tables >> 10),
+			     (ull)(v.mem_kernel >> 10), (ull)(v.mem_scrollback >> 10));
 	}
 	shell_printf("\n%-34s %12s\n", "MACHINE", "KiB");
 	print_mem("RAM in all", m.total);

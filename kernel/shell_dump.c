@@ -9,6 +9,7 @@
 #include "kernel/inspect.h"
 #include "kernel/print.h"
 #include "kernel/shell.h"
+#include "kernel/shell_format.h"
 #include "kernel/string.h"
 #include "kernel/time.h"
 #include "kernel/trace.h"
@@ -106,13 +107,16 @@ static void show_trace(const struct vm *vm, u32 i, const struct trace_info *info
 {
 	struct trace_entry e;
 	struct vcpu_info c;
+	char head[160];
 	u64 pos = 0;
 	ns_t at;
 
 	vm_vcpu(vm, i, &c);
-	shell_printf("trace of %s: vCPU %u, CPU %u, %s, %llu exits, the last %u follow\n",
-		     vm_name(vm), i, c.cpu, info->on ? "on" : "off", (ull)info->exits,
-		     (u32)MIN(info->exits, (u64)TRACE_SIZE - 1));
+	str_format(head, sizeof(head),
+		   "trace of %s: vCPU %u, CPU %u, %s, %llu exits, the last %u follow", vm_name(vm),
+		   i, c.cpu, info->on ? "on" : "off", (ull)info->exits,
+		   (u32)MIN(info->exits, (u64)TRACE_SIZE - 1));
+	shell_wrap(head, 0, 4);
 	while (vm_trace_read(vm, i, &pos, &e, 1)) {
 		at = time_delta(e.ticks);
 		shell_printf("%6llu.%09llu %-10s %016llx %08x %016llx\n", (ull)(at / 1000000000),
@@ -131,6 +135,7 @@ void cmd_trace(int argc UNUSED, char **argv)
 	bool on = strcmp(argv[2], "on") == 0;
 	struct trace_info info;
 	const char *why = NULL;
+	char text[128];
 	u32 i;
 
 	if (!vm)
@@ -144,7 +149,9 @@ void cmd_trace(int argc UNUSED, char **argv)
 	} else if (strcmp(argv[2], "show") != 0) {
 		shell_printf("trace what? on, off or show, not \"%s\"\n", argv[2]);
 	} else if (!vm_trace_info(vm, 0, &info)) {
-		shell_printf("%s has no trace; trace %s on begins one\n", argv[1], argv[1]);
+		str_format(text, sizeof(text), "%s has no trace; trace %s on begins one", argv[1],
+			   argv[1]);
+		shell_wrap(text, 0, 4);
 	} else {
 		for (i = 0; i < vm_vcpu_count(vm); i++)
 			if (vm_trace_info(vm, i, &info))

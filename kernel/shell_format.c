@@ -1,10 +1,12 @@
 /*
- * How the shell's commands show numbers (kernel/shell_format.h).
+ * How the shell's commands show numbers, and long lines (kernel/shell_format.h).
  */
 #include "kernel/shell_format.h"
 
 #include "kernel/control.h"
 #include "kernel/print.h"
+#include "kernel/shell.h"
+#include "kernel/string.h"
 
 typedef unsigned long long ull;
 
@@ -58,4 +60,22 @@ const char *shell_show_share(u64 part, u64 whole, char *buf, u32 size)
 	permille = whole ? part * 1000 / whole : 0;
 	str_format(buf, size, "%llu.%llu%%", (ull)(permille / 10), (ull)(permille % 10));
 	return buf;
+}
+
+void shell_wrap(const char *text, u32 first, u32 rest)
+{
+	u32 indent = first, room, n, len;
+
+	while (*text) {
+		room = SHELL_WIDTH - 1 - indent;
+		len = (u32)strlen(text);
+		n = MIN(len, room);
+		while (n < len && n > room / 2 && text[n] != ' ')
+			n--;
+		shell_printf("%*s%.*s\n", (int)indent, "", (int)n, text);
+		text += n;
+		while (*text == ' ')
+			text++;
+		indent = rest;
+	}
 }

@@ -1,6 +1,6 @@
 /*
- * How the shell's commands show numbers: each fills buf and returns it. 80
- * columns is the narrowest terminal; nothing is wider than SHELL_WIDTH - 1.
+ * How the shell's commands show numbers: each fills buf and returns it; and
+ * long lines. 80 columns is the narrowest terminal; nothing is wider than SHELL_WIDTH - 1.
  */
 #ifndef KERNEL_SHELL_FORMAT_H
 #define KERNEL_SHELL_FORMAT_H
@@ -19,5 +19,8 @@ const char *shell_show_memory(u64 bytes, char *buf, u32 size);
 const char *shell_show_cpus(const struct vm_info *v, char *buf, u32 size);
 /* part of whole as "93.1%" */
 const char *shell_show_share(u64 part, u64 whole, char *buf, u32 size);
+/* Prints it and a line feed, in lines of at most SHELL_WIDTH - 1 columns that end at a
+ * space if they can; the first is indented by first, the others by rest. */
+void shell_wrap(const char *text, u32 first, u32 rest);
 
 #endif

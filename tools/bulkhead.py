@@ -259,7 +259,8 @@ class Shell:
         """The VM's console (scrollback first); Ctrl-] at the end. ValueError: there is none."""
         self.send(f"console {name}\r")
         self.expect(re.escape(name) + r"\r*\n", timeout)
-        if self.expect([re.escape(PROMPT), r"\[console of [^\n]*\]\r*\n"], timeout) == 0:
+        said = r"\[console of [^\n]*(?:\n    [^\n]*)?\]\r*\n"  # of a long name, two lines
+        if self.expect([re.escape(PROMPT), said], timeout) == 0:
             raise ValueError(clean(self.before).strip())
         try:
             yield Console(self)

@@ -16,6 +16,7 @@ import re
 import sys
 
 HEAD = re.compile(r"trace of (\S+): vCPU (\d+), CPU (\d+), (on|off), (\d+) exits")
+PART = re.compile(r"trace of \S+: vCPU ")  # of a long name, it may go on in the next line
 EXIT = re.compile(r" *(\d+)\.(\d{9}) (\w+) +([0-9a-f]{16}) ([0-9a-f]{8}) ([0-9a-f]{16})$")
 
 PORTS = [(0x20, 2, "PIC"), (0x40, 4, "PIT"), (0x60, 1, "i8042"), (0x61, 1, "PIT"),
@@ -48,12 +49,15 @@ class Trace:
 
 def parse(lines):
     """The traces in a text, which may hold anything else between and within them."""
-    traces, now = [], None
+    traces, now, part = [], None, ""
     for line in lines:
         line = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).rstrip("\r\n")
+        line, part = part + line.lstrip() if part else line, ""
         if m := HEAD.search(line):
             now = Trace(m)
             traces.append(now)
+        elif PART.search(line):
+            part = line + " "
         elif line.endswith("end of trace"):
             now = None
         elif now and (m := EXIT.search(line)):

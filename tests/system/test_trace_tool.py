@@ -1,6 +1,7 @@
 """tools/trace.py on text: no emulator. test_admin_info.py has it read a real trace."""
 
 import io
+import re
 import subprocess
 import sys
 
@@ -41,6 +42,15 @@ def test_parse():
     assert [e.reason for e in alpha.exits] == ["CPUID", "PIO", "PIO", "WRMSR", "NPF"]
     assert [e.gap for e in alpha.exits] == [None, 1500, 2000, 500000000, 1000]
     assert beta.exits == []
+
+
+def test_head_in_two_lines():
+    name = "a-name-of-thirty-one-characters"
+    for cut in ("the last", "exits"):
+        text = re.sub("trace of alpha(.*) " + cut, f"trace of {name}\\1\r\n    {cut}", TEXT)
+        alpha, beta = trace_tool.parse(text.splitlines(keepends=True))
+        assert (alpha.vm, alpha.cpu, alpha.total, len(alpha.exits)) == (name, 1, 1234, 5)
+        assert beta.vm == "beta"
 
 
 def test_words():

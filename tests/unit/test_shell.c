@@ -58,6 +58,8 @@ static const char *command(const char *s)
 	return out;
 }
 
+#define LONGEST "a-name-of-thirty-one-characters"
+
 static void fits(const char *out)
 {
 	u32 col = 0;
@@ -172,7 +174,7 @@ static void list(void **state)
 		"NAME  STATE    REASON                         CPUS  MEMORY  UPTIME        EXITS\r\n"
 		"alpha running                                    1    256M   12.3s      1234567\r\n"
 		"beta  stopped  powered off                       2    256M       -            0\r\n");
-	add_vm("a-name-of-thirty-one-characters", "failed",
+	add_vm(LONGEST, "failed",
 	       "monitor: page fault at 0x0000000000001234, reading, RIP 0x0000000000405678 in "
 	       "device_write");
 	fake_vms[2].info.memory = GIB(1023);
@@ -180,7 +182,7 @@ static void list(void **state)
 	fake_vms[2].info.exits = 999999999999ull;
 	out = command("list");
 	fits(out);
-	assert_non_null(strstr(out, "\r\na-name-of-thirty-one-characters\r\n"));
+	assert_non_null(strstr(out, "\r\n" LONGEST "\r\n"));
 	assert_non_null(strstr(out, "(see below)"));
 	assert_non_null(strstr(out, " 1023G 400d00h 999999999999\r\n    monitor: page fault at "));
 	assert_non_null(strstr(out, "device_write\r\n"));
@@ -307,6 +309,7 @@ static void dump(void **state)
 static void trace(void **state)
 {
 	struct vm *v = &fake_vms[0];
+	const char *out;
 
 	(void)state;
 	v->vcpu = (struct vcpu_info){ 1, "runs", 0, 0 };
@@ -331,6 +334,20 @@ static void trace(void **state)
 	fake_vms[1].refuse = "it is not running";
 	assert_string_equal(command("trace beta on"), "cannot trace beta: it is not running\r\n");
 	assert_string_equal(fake_calls, "trace alpha;untrace alpha;trace beta;");
+	add_vm(LONGEST, "running", "");
+	out = command("trace " LONGEST " show");
+	fits(out);
+	assert_string_equal(out,
+			    LONGEST " has no trace; trace\r\n    " LONGEST " on begins one\r\n");
+	command("trace " LONGEST " on");
+	fake_vms[2].vcpu = v->vcpu;
+	fake_vms[2].exit_count = 2;
+	out = command("trace " LONGEST " show");
+	fits(out);
+	out = strstr(out, "trace of");
+	out = out ? strstr(out, " 2 exits, ") : NULL;
+	assert_non_null(out);
+	assert_memory_equal(strstr(out, "\r\n"), "\r\n    ", 6);
 }
 
 static void top(void **state)
@@ -454,11 +471,14 @@ static void mem(void **state)
 	fake_vms[0].info.mem_tables = KIB(28);
 	fake_vms[0].info.mem_kernel = KIB(40);
 	fake_vms[0].info.mem_scrollback = KIB(16);
+	add_vm(LONGEST, "running", "");
+	fake_vms[2].info.mem_guest = GIB(1023);
 	out = command("mem");
 	fits(out);
 	assert_non_null(
 		strstr(out, "\r\nalpha                 262144       100        28        40        "
 			    "16\r\n"));
+	assert_non_null(strstr(out, "\r\n" LONGEST "\r\n                  1072693248         0"));
 	assert_non_null(strstr(out, "\r\nRAM in all                              2097152\r\n"));
 	assert_non_null(strstr(out, "\r\n  hypervisor                               1264\r\n"));
 	assert_non_null(strstr(out, "\r\n    for its VMs                             184\r\n"));
@@ -678,12 +698,22 @@ static void log_lines_of_a_command(void **state)
 
 static void console(void **state)
 {
+	const char *out;
 	char buf[32];
 	u32 n;
 
 	(void)state;
 	assert_non_null(
 		strstr(command("console beta"), "beta has no console: stopped, powered off\r\n"));
+	add_vm(LONGEST, "starting", "");
+	fake_vms[2].info.port = &alpha;
+	type("console " LONGEST "\r\x1d");
+	wire_step = CONSOLE_ESCAPE_NS / 4;
+	out = settle();
+	wire_step = 0;
+	fits(out);
+	assert_non_null(
+		strstr(out, LONGEST ", starting; Ctrl-] leaves, twice\r\n    sends one]\r\n"));
 	console_port_write(&alpha, "login: ", 7);
 	type("console alpha\rroot\r");
 	assert_string_equal(settle(),
