@@ -137,6 +137,8 @@ const char *status_text(EFI_STATUS status)
 	case EFI_MEDIA_CHANGED: return "the medium was changed";
 	case EFI_DEVICE_ERROR: return "device error";
 	case EFI_VOLUME_CORRUPTED: return "the file system is damaged";
+	case EFI_VOLUME_FULL: return "the volume is full";
+	case EFI_WRITE_PROTECTED: return "the medium is write-protected";
 	case EFI_ACCESS_DENIED: return "access denied";
 	case EFI_OUT_OF_RESOURCES: return "out of memory";
 	case EFI_UNSUPPORTED: return "not supported by the firmware";

@@ -9,7 +9,9 @@
 #include "kernel/crashlog.h"
 #include "kernel/string.h"
 
-#define FILE_NAME L"\\bulkhead\\crash.txt"
+#define FILE_NAME L"crash.txt"
+#define FILE_PATH L"\\bulkhead\\" FILE_NAME
+#define NEW_FILE L"\\bulkhead\\crash.new"
 #define FILE_SHOWN "/bulkhead/crash.txt"
 
 /* Where firmware hardly ever has something; the first that is free counts, and
@@ -28,25 +30,61 @@ static EFI_STATUS reserve(EFI_PHYSICAL_ADDRESS *at)
 	return status;
 }
 
-static EFI_STATUS write_file(const char *text, u32 len)
+static EFI_STATUS write_all(EFI_FILE_HANDLE file, const char *text, u32 len)
 {
-	EFI_FILE_HANDLE root, file;
-	EFI_STATUS status = volume_open(&root), closed;
 	UINTN n = len;
+	EFI_STATUS status = file->Write(file, &n, (void *)text);
+
+	if (!EFI_ERROR(status) && n != len)
+		status = EFI_VOLUME_FULL;
+	return EFI_ERROR(status) ? status : file->Flush(file);
+}
+
+/* A file's new name, in the same folder. */
+static EFI_STATUS name_file(EFI_FILE_HANDLE file, const CHAR16 *name, UINTN size)
+{
+	static EFI_GUID guid = EFI_FILE_INFO_ID;
+	static u64 buffer[(sizeof(EFI_FILE_INFO) + 1024) / 8];
+	EFI_FILE_INFO *info = (EFI_FILE_INFO *)buffer;
+	UINTN room = sizeof(buffer);
+	EFI_STATUS status = file->GetInfo(file, &guid, &room, info);
 
 	if (EFI_ERROR(status))
 		return status;
-	/* the old one may be longer; what Delete says does not matter: it closes, too */
-	if (!EFI_ERROR(root->Open(root, &file, FILE_NAME, EFI_FILE_MODE_READ | EFI_FILE_MODE_WRITE,
-				  0)))
+	memcpy(info->FileName, name, size);
+	info->Size = SIZE_OF_EFI_FILE_INFO + size;
+	return file->SetInfo(file, &guid, info->Size, info);
+}
+
+/* Delete closes it, too, whatever it says. */
+static void delete_file(EFI_FILE_HANDLE root, CHAR16 *path)
+{
+	EFI_FILE_HANDLE file;
+
+	if (!EFI_ERROR(root->Open(root, &file, path, EFI_FILE_MODE_READ | EFI_FILE_MODE_WRITE, 0)))
 		file->Delete(file);
-	status = root->Open(root, &file, FILE_NAME,
+}
+
+/* Under another name first: the old one is there until the new one is whole. */
+static EFI_STATUS write_file(const char *text, u32 len)
+{
+	EFI_FILE_HANDLE root, file;
+	EFI_STATUS status = volume_open(&root);
+
+	if (EFI_ERROR(status))
+		return status;
+	delete_file(root, NEW_FILE); /* that it did not come to replace */
+	status = root->Open(root, &file, NEW_FILE,
 			    EFI_FILE_MODE_READ | EFI_FILE_MODE_WRITE | EFI_FILE_MODE_CREATE, 0);
 	if (!EFI_ERROR(status)) {
-		status = file->Write(file, &n, (void *)text);
-		closed = file->Close(file);
-		if (!EFI_ERROR(status))
-			status = n == len ? closed : EFI_VOLUME_FULL;
+		status = write_all(file, text, len);
+		if (EFI_ERROR(status)) {
+			file->Delete(file);
+		} else {
+			delete_file(root, FILE_PATH);
+			status = name_file(file, FILE_NAME, sizeof(FILE_NAME));
+			file->Close(file);
+		}
 	}
 	root->Close(root);
 	return status;
@@ -77,5 +115,6 @@ void crash_collect(void)
 		else
 			say("The last run ended in a panic: see " FILE_SHOWN);
 	}
-	crashlog_clear(c);
+	if (text || !len) /* else nobody has seen it yet */
+		crashlog_clear(c);
 }
