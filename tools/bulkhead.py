@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """Drives Bulkhead's shell over its serial line; needs nothing but Python.
 
     import bulkhead
