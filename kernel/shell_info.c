@@ -138,15 +138,16 @@ static void info_found(const struct vm *vm, const struct vm_info *v)
 void cmd_info(int argc UNUSED, char **argv)
 {
 	struct vm *vm = shell_find_vm(argv[1]);
-	char text[16];
+	char line[192], text[16];
 	struct vm_info v;
 
 	if (!vm)
 		return;
 	vm_describe(vm, &v);
-	shell_printf("%s: %s%s%s%s%s\n", v.name, v.state, *v.reason ? ", " : "", v.reason,
-		     v.uptime ? ", up " : "",
-		     v.uptime ? shell_show_time(v.uptime, text, sizeof(text)) : "");
+	str_format(line, sizeof(line), "%s: %s%s%s%s%s", v.name, v.state, *v.reason ? ", " : "",
+		   v.reason, v.uptime ? ", up " : "",
+		   v.uptime ? shell_show_time(v.uptime, text, sizeof(text)) : "");
+	shell_wrap(line, 0, 2);
 	info_plan(vm, &v);
 	info_found(vm, &v);
 }

@@ -9,6 +9,7 @@
 #include "kernel/control.h"
 #include "kernel/print.h"
 #include "kernel/shell.h"
+#include "kernel/shell_format.h"
 
 static struct vm *stopping;	  /* whom `stop` waits for */
 static const char *(*then)(void); /* what follows when all VMs are off */
@@ -36,6 +37,7 @@ static bool stop_step(bool interrupted)
 void cmd_stop(int argc UNUSED, char **argv)
 {
 	const char *why = NULL;
+	char text[128];
 	ns_t left;
 
 	stopping = shell_find_vm(argv[1]);
@@ -45,9 +47,12 @@ void cmd_stop(int argc UNUSED, char **argv)
 		shell_printf("cannot stop %s: %s\n", argv[1], why ? why : "unknown reason");
 		return;
 	}
-	if (vm_shutting_down(stopping, &left) && left)
-		shell_printf("%s is asked to power off and has %u s; Ctrl-C: do not wait\n",
-			     argv[1], in_seconds(left));
+	if (vm_shutting_down(stopping, &left) && left) {
+		str_format(text, sizeof(text),
+			   "%s is asked to power off and has %u s; Ctrl-C: do not wait", argv[1],
+			   in_seconds(left));
+		shell_wrap(text, 0, 0);
+	}
 	shell_go_on(stop_step);
 }
 

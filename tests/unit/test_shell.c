@@ -533,6 +533,11 @@ static void info(void **state)
 				    "55 upcalls\r\n"));
 	assert_non_null(strstr(out, "\r\n  TSC          2400.123 MHz\r\n"));
 	assert_non_null(strstr(out, "\r\n  guest time   1.234567 s\r\n"));
+	v->info.name = "a-name-of-31-characters-exactly";
+	strcpy(v->info.reason, "triple fault at ffffffff81000000; restart 3 in 4 s");
+	fits(command("info a-name-of-31-characters-exactly"));
+	v->info.name = "alpha";
+	v->info.reason[0] = '\0';
 	v->config.valid = false;
 	v->vcpu.state = NULL;
 	fake_files[0].missing = "Not Found";
